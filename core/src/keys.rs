@@ -1,0 +1,165 @@
+//! The only room that names a curve crate: secp256k1 node keys with deterministic signing
+//! (RFC 6979, low S) and key agreement. k256 by default; the feature `libsecp256k1` swaps in the
+//! C library; both give the same bytes.
+
+use std::fmt;
+
+#[cfg(not(feature = "libsecp256k1"))]
+use self::k256 as curve;
+#[cfg(feature = "libsecp256k1")]
+use self::libsecp256k1 as curve;
+
+pub mod k256;
+#[cfg(feature = "libsecp256k1")]
+pub mod libsecp256k1;
+
+/// Why bytes are no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyError {
+    /// A secret scalar must be above zero and below the order of the curve.
+    ScalarOutOfRange,
+    /// A public key is 33 bytes: SEC1 compressed.
+    Length(usize),
+    /// 33 bytes that are no point of the curve.
+    NotOnCurve,
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ScalarOutOfRange => {
+                f.write_str("the secret key is zero or not below the order of secp256k1")
+            }
+            Self::Length(n) => write!(f, "a public key has 33 bytes (SEC1 compressed), not {n}"),
+            Self::NotOnCurve => f.write_str("the public key is no point of secp256k1"),
+        }
+    }
+}
+
+impl std::error::Error for KeyError {}
+
+/// The secret key of a node: what its record is signed with. Erased from memory when dropped.
+#[derive(Clone)]
+pub struct SecretKey(curve::Secret);
+
+/// The public key of a node: 33 bytes, SEC1 compressed, known to be on the curve.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublicKey([u8; 33]);
+
+/// A public key as a point: what verification and agreement work on. Costs a square root to make
+/// from a [`PublicKey`], so make it once where several operations follow.
+#[derive(Clone, Copy)]
+pub struct Point(curve::Point);
+
+/// An ECDSA signature: 64 bytes, r ‖ s, big endian.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Signature(pub [u8; 64]);
+
+impl SecretKey {
+    /// The key with this scalar, 32 bytes big endian.
+    ///
+    /// # Errors
+    /// [`KeyError::ScalarOutOfRange`].
+    pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, KeyError> {
+        curve::Secret::from_bytes(bytes).map(Self).ok_or(KeyError::ScalarOutOfRange)
+    }
+
+    /// The public key that belongs to it.
+    #[must_use]
+    pub fn public_key(&self) -> PublicKey {
+        PublicKey(self.0.public_key())
+    }
+
+    /// Signs a 32-byte digest: RFC 6979 (HMAC-SHA-256), low S. The same input, the same bytes.
+    #[must_use]
+    pub fn sign(&self, digest: &[u8; 32]) -> Signature {
+        Signature(self.0.sign(digest))
+    }
+
+    /// Elliptic-curve Diffie-Hellman: the shared point, 33 bytes compressed (discv5 theory,
+    /// "Identity-specific cryptography").
+    #[must_use]
+    pub fn agree(&self, with: &Point) -> [u8; 33] {
+        self.0.agree(&with.0)
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretKey(of {})", self.public_key())
+    }
+}
+
+impl PublicKey {
+    /// The key in these 33 bytes.
+    ///
+    /// # Errors
+    /// [`KeyError::Length`] or [`KeyError::NotOnCurve`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
+        Point::from_bytes(bytes).map(|(key, _)| key)
+    }
+
+    /// SEC1 compressed.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 33] {
+        &self.0
+    }
+
+    /// The point of the key.
+    #[must_use]
+    pub fn point(&self) -> Point {
+        Point(curve::Point::from_bytes(&self.0).expect("a PublicKey was checked when it was made"))
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({self})")
+    }
+}
+
+impl Point {
+    /// The key in these bytes together with its point: one decompression for both.
+    ///
+    /// # Errors
+    /// [`KeyError::Length`] or [`KeyError::NotOnCurve`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<(PublicKey, Self), KeyError> {
+        let bytes: &[u8; 33] = bytes.try_into().map_err(|_| KeyError::Length(bytes.len()))?;
+        let point = curve::Point::from_bytes(bytes).ok_or(KeyError::NotOnCurve)?;
+        Ok((PublicKey(*bytes), Self(point)))
+    }
+
+    /// x ‖ y, 64 bytes big endian: what a node id is the hash of (EIP-778).
+    #[must_use]
+    pub fn coordinates(&self) -> [u8; 64] {
+        self.0.coordinates()
+    }
+
+    /// Whether `signature` is this key's over `digest`. A high S is refused: such a signature was
+    /// altered by somebody who does not hold the key.
+    #[must_use]
+    pub fn verifies(&self, digest: &[u8; 32], signature: &Signature) -> bool {
+        self.0.verifies(digest, &signature.0)
+    }
+}
+
+impl Signature {
+    /// The signature in ASN.1 DER (RFC 3279), as X.509 extensions carry it; `None` if r or s is
+    /// out of range, which [`SecretKey::sign`] never gives.
+    #[must_use]
+    pub fn to_der(&self) -> Option<Vec<u8>> {
+        k256::signature_to_der(&self.0)
+    }
+
+    /// The signature in this DER; `None` if it is none.
+    #[must_use]
+    pub fn from_der(der: &[u8]) -> Option<Self> {
+        k256::signature_from_der(der).map(Self)
+    }
+}

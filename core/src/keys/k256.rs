@@ -1,0 +1,80 @@
+//! secp256k1 by the pure-Rust crate `k256`.
+
+use ::k256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
+use ::k256::ecdsa::{Signature, SigningKey, VerifyingKey};
+use ::k256::elliptic_curve::sec1::ToSec1Point;
+
+/// A secret scalar; erased when dropped.
+#[derive(Clone)]
+pub struct Secret(SigningKey);
+
+/// A parsed public key.
+#[derive(Clone, Copy)]
+pub struct Point(VerifyingKey);
+
+impl Secret {
+    /// `None` for zero and for values not below the order.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; 32]) -> Option<Self> {
+        SigningKey::from_slice(bytes).ok().map(Self)
+    }
+
+    /// 33 bytes, compressed.
+    #[must_use]
+    pub fn public_key(&self) -> [u8; 33] {
+        compressed(self.0.verifying_key().as_affine())
+    }
+
+    /// r ‖ s by RFC 6979, low S.
+    #[must_use]
+    pub fn sign(&self, digest: &[u8; 32]) -> [u8; 64] {
+        let signature: Signature =
+            self.0.sign_prehash(digest).expect("a 32-byte digest and a valid key always sign");
+        signature.normalize_s().to_bytes().into()
+    }
+
+    /// The shared point, 33 bytes compressed.
+    #[must_use]
+    pub fn agree(&self, with: &Point) -> [u8; 33] {
+        // The crate's own ECDH gives x alone; discv5 wants the whole point.
+        let shared = ::k256::ProjectivePoint::from(*with.0.as_affine()) * **self.0.as_nonzero_scalar();
+        compressed(&shared.to_affine())
+    }
+}
+
+impl Point {
+    /// `None` if the bytes are no point of the curve.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; 33]) -> Option<Self> {
+        VerifyingKey::from_sec1_bytes(bytes).ok().map(Self)
+    }
+
+    /// x ‖ y.
+    #[must_use]
+    pub fn coordinates(&self) -> [u8; 64] {
+        let point = self.0.to_sec1_point(false);
+        point.as_bytes()[1..].try_into().expect("an uncompressed point is 1 + 64 bytes")
+    }
+
+    /// Refuses a high S.
+    #[must_use]
+    pub fn verifies(&self, digest: &[u8; 32], signature: &[u8; 64]) -> bool {
+        Signature::from_slice(signature)
+            .is_ok_and(|signature| self.0.verify_prehash(digest, &signature).is_ok())
+    }
+}
+
+fn compressed(point: &::k256::AffinePoint) -> [u8; 33] {
+    let point = point.to_sec1_point(true);
+    point.as_bytes().try_into().expect("a finite point compresses to 33 bytes")
+}
+
+/// DER of r ‖ s; `None` if either is out of range.
+pub(super) fn signature_to_der(signature: &[u8; 64]) -> Option<Vec<u8>> {
+    Signature::from_slice(signature).ok().map(|signature| signature.to_der().as_bytes().to_vec())
+}
+
+/// r ‖ s of DER.
+pub(super) fn signature_from_der(der: &[u8]) -> Option<[u8; 64]> {
+    Signature::from_der(der).ok().map(|signature| signature.to_bytes().into())
+}

@@ -1,0 +1,19 @@
+//! The pure, deterministic core of stayfound.
+//!
+//! A [`node::Node`] is the whole of an operator's logic as a state machine: [`node::Input`]s go in,
+//! [`node::Output`]s come out, and nothing here can open a socket, read a clock or a file, start a
+//! thread or draw randomness of its own. The driver (`stayfound`) runs it for real, the simulator
+//! (`stayfound-sim`) under every fault; both through the one function [`step`].
+
+pub mod chance;
+pub mod cluster;
+pub mod database;
+pub mod identity;
+pub mod keys;
+pub mod mesh;
+pub mod node;
+pub mod record;
+pub mod time;
+mod wire;
+
+pub use node::step;

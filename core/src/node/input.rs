@@ -1,0 +1,92 @@
+//! What can happen to a node: the one way in.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::cluster::OperatorIndex;
+use crate::keys::PublicKey;
+
+use super::output::Ticket;
+
+/// A link: one authenticated, ordered, reliable stream of bytes each way between us and a peer
+/// (in production a QUIC connection with mutual TLS). The driver numbers links, never reusing a
+/// number in the life of a core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// One attempt to open a link, numbered by the core. The driver answers each with
+/// [`Input::LinkOpened`] or [`Input::DialFailed`], exactly once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DialId(pub u64);
+
+/// Everything that can happen to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input<'a> {
+    /// A link opened. The transport has proved that `peer` holds its key, and has let in no key
+    /// for which [`Node::admits`](super::Node::admits) is false.
+    LinkOpened {
+        /// Its number.
+        link: LinkId,
+        /// The key that the peer proved.
+        peer: PublicKey,
+        /// Where we see the peer.
+        remote: SocketAddr,
+        /// The dial that it answers; `None` if the peer dialled.
+        dial: Option<DialId>,
+    },
+    /// A dial came to nothing.
+    DialFailed {
+        /// Which.
+        dial: DialId,
+    },
+    /// Bytes arrived on a link, in order, cut anywhere.
+    LinkBytes {
+        /// Which.
+        link: LinkId,
+        /// The next bytes of its stream.
+        bytes: &'a [u8],
+    },
+    /// The peer of a link is now seen at another address (the transport's path changed).
+    LinkMoved {
+        /// Which.
+        link: LinkId,
+        /// Where we see the peer now.
+        remote: SocketAddr,
+    },
+    /// A link is gone: closed by the peer, failed or timed out. Not reported for a link that the
+    /// core closed.
+    LinkClosed {
+        /// Which.
+        link: LinkId,
+    },
+    /// The socket is bound here: an address of our own or an unspecified one (then
+    /// [`Input::AddressUp`] says which addresses we have), and the port that we answer at.
+    Bound {
+        /// The socket's local address.
+        local: SocketAddr,
+    },
+    /// An interface of this host has this address now.
+    AddressUp {
+        /// The address.
+        ip: IpAddr,
+    },
+    /// No interface of this host has this address any more.
+    AddressDown {
+        /// The address.
+        ip: IpAddr,
+    },
+    /// Everything handed over in [`Output::Persist`](super::Output::Persist) up to and including
+    /// this ticket will survive a crash.
+    Durable {
+        /// The latest durable write.
+        ticket: Ticket,
+    },
+    /// The application knows an address at which an operator may answer.
+    Hint {
+        /// Whom it may reach.
+        operator: OperatorIndex,
+        /// Where.
+        address: SocketAddr,
+    },
+    /// The deadline of [`Node::wake_at`](super::Node::wake_at) has come.
+    Wake,
+}

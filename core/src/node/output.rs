@@ -1,0 +1,190 @@
+//! What a node wants done: one ordered queue.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use crate::cluster::OperatorIndex;
+use crate::database::Row;
+use crate::keys::PublicKey;
+use crate::mesh::Violation;
+use crate::record::Signed;
+
+use super::input::{DialId, LinkId};
+
+/// The number of a write. Writes are numbered upwards; the driver keeps their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// Everything a node can want done. The order of the queue is the canonical trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Open a link to this address, whose holder must prove this key.
+    Dial {
+        /// The attempt, to be named in the answer.
+        dial: DialId,
+        /// The key that the far side must prove.
+        peer: PublicKey,
+        /// Where.
+        address: SocketAddr,
+    },
+    /// Send these bytes on a link, in order.
+    Send {
+        /// Which.
+        link: LinkId,
+        /// One whole frame, its length prefix included.
+        bytes: Bytes,
+    },
+    /// Close a link. Nothing more is said about it, either way.
+    Close {
+        /// Which.
+        link: LinkId,
+        /// Why, for the peer and for the log.
+        why: CloseReason,
+    },
+    /// Make this row durable, then answer [`Input::Durable`](super::Input::Durable). A row
+    /// replaces the row of the same key.
+    Persist {
+        /// The number of this write.
+        ticket: Ticket,
+        /// What to write.
+        row: Row,
+    },
+    /// Something the application may want to know.
+    Event(Event),
+    /// Something happened once more.
+    Count(Counter),
+}
+
+/// Why the core closes a link. The number is the QUIC application error code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum CloseReason {
+    /// Another link to the same peer takes its place.
+    Superseded = 1,
+    /// The peer broke the protocol.
+    Violation = 2,
+    /// The peer said no hello in time.
+    Silent = 3,
+    /// The peer's key is no operator's, or our own.
+    Stranger = 4,
+}
+
+/// What the application may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Our own record changed, is durable, and is being published.
+    OwnRecord {
+        /// The new record.
+        record: Signed,
+    },
+    /// An operator's record changed.
+    Record {
+        /// Whose.
+        operator: OperatorIndex,
+        /// The new record.
+        record: Signed,
+    },
+    /// The first link to this operator opened, and it said hello.
+    Linked {
+        /// Who.
+        operator: OperatorIndex,
+        /// Where.
+        remote: SocketAddr,
+    },
+    /// The last link to this operator is gone.
+    Lost {
+        /// Who.
+        operator: OperatorIndex,
+    },
+    /// This operator signed two different records with one sequence number.
+    Equivocation {
+        /// Who.
+        operator: OperatorIndex,
+        /// The number.
+        seq: u64,
+    },
+    /// This operator runs with another cluster than ours (after an edit of the cluster, say).
+    OtherCluster {
+        /// Who.
+        operator: OperatorIndex,
+        /// The lock hash it named.
+        theirs: [u8; 32],
+    },
+    /// This operator broke the protocol; its link is closed.
+    Violated {
+        /// Who.
+        operator: OperatorIndex,
+        /// How.
+        how: Violation,
+    },
+    /// A stored row was damaged and is ignored; its content comes back from peers.
+    Damaged {
+        /// What was wrong, and with which row.
+        what: String,
+    },
+    /// Our own record is at the largest sequence number: it can never be replaced.
+    SeqExhausted,
+}
+
+/// What is counted. Names are those of the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Counter {
+    /// Links that opened.
+    LinksOpened,
+    /// Dials that were started.
+    Dials,
+    /// Dials that failed.
+    DialsFailed,
+    /// Frames that were understood.
+    Frames,
+    /// Links closed because the peer broke the protocol or stayed silent.
+    Violations,
+    /// Links refused because the key is no operator's.
+    Strangers,
+    /// Frames of an unknown kind, ignored.
+    UnknownFrames,
+    /// Records accepted into the database.
+    RecordsAccepted,
+    /// Records refused because what we hold is as new or newer.
+    RecordsStale,
+    /// Records refused because their form or signature is wrong.
+    RecordsInvalid,
+    /// Records refused because their key is no operator's.
+    RecordsStrange,
+}
+
+impl Counter {
+    /// Every counter, in order.
+    pub const ALL: [Self; 11] = [
+        Self::LinksOpened,
+        Self::Dials,
+        Self::DialsFailed,
+        Self::Frames,
+        Self::Violations,
+        Self::Strangers,
+        Self::UnknownFrames,
+        Self::RecordsAccepted,
+        Self::RecordsStale,
+        Self::RecordsInvalid,
+        Self::RecordsStrange,
+    ];
+
+    /// The metric's name, without prefix.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LinksOpened => "links_opened",
+            Self::Dials => "dials",
+            Self::DialsFailed => "dials_failed",
+            Self::Frames => "frames",
+            Self::Violations => "violations",
+            Self::Strangers => "strangers",
+            Self::UnknownFrames => "unknown_frames",
+            Self::RecordsAccepted => "records_accepted",
+            Self::RecordsStale => "records_stale",
+            Self::RecordsInvalid => "records_invalid",
+            Self::RecordsStrange => "records_strange",
+        }
+    }
+}
