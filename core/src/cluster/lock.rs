@@ -4,4 +4,6 @@ use super::Manifest;
 #[derive(Debug)]
 pub enum LockError {}
 /// Reads
-pub fn read(_json: &[u8]) -> Result<Manifest, LockError> { todo!() }
+pub fn read(_json: &[u8]) -> Result<Manifest, LockError> {
+    todo!()
+}
