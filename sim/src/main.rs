@@ -1,1 +1,13 @@
-fn main() {}
+//! `stayfound-sim`: runs the core in a seeded world, and says how to run it again.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use stayfound_sim::run::note_panic;
+
+mod cli;
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(note_panic));
+    cli::main(&cli::Cli::parse())
+}

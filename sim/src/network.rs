@@ -187,6 +187,12 @@ impl Network {
         self.at.get(&address).copied()
     }
 
+    /// Whether this end is open.
+    #[must_use]
+    pub fn is_open(&self, host: HostId, link: LinkId) -> bool {
+        self.sites[host.0].links.contains_key(&link)
+    }
+
     /// Every link that is open at both ends.
     pub fn open_links(&self) -> impl Iterator<Item = OpenLink> {
         self.links.values().filter_map(|link| {

@@ -74,8 +74,8 @@ impl Trace {
         }
     }
 
-    /// An event that is no node's input: its words are its content.
-    pub(crate) fn deed(&mut self, at: Moment, who: usize, what: &str) {
+    /// A fault: its words are its content.
+    pub(crate) fn fault(&mut self, at: Moment, who: usize, what: &str) {
         self.event(at, who, || what.to_owned());
         self.bytes(what.as_bytes());
         self.seal();
