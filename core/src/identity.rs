@@ -152,6 +152,9 @@ impl Identity {
         if let Some(fixed) = self.fixed.iter().find(|fixed| family.has(fixed.ip())) {
             return Some(*fixed);
         }
+        if !self.listens(family) {
+            return None;
+        }
         let of_interface = self.interface_address(family);
         if let Some(seen) = self.seen_by_quorum(family, of_interface) {
             return Some(seen);
@@ -164,6 +167,13 @@ impl Identity {
             (Some(own), _) => Some(own),
             (None, said) => said,
         }
+    }
+
+    /// Whether our socket can be reached over this family: an IPv6 socket bound to no address in
+    /// particular serves both.
+    fn listens(&self, family: Family) -> bool {
+        let bound = self.bound.map(|local| local.ip().to_canonical());
+        bound.is_some_and(|ip| family.has(ip) || (ip.is_ipv6() && ip.is_unspecified()))
     }
 
     /// The interface address of widest scope, of these the latest to appear.
