@@ -1,0 +1,1 @@
+//! The addresses of this host's interfaces, and their changes.

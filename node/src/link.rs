@@ -1,0 +1,1 @@
+//! Links: QUIC connections whose two ends have proved their ENR keys.
