@@ -1,1 +1,225 @@
-//! Our own record.
+//! Our own record: which addresses it should name, when it is to be reissued, and with which
+//! sequence number.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::cluster::OperatorIndex;
+use crate::database::{Entry, Provenance};
+use crate::keys::SecretKey;
+use crate::mesh::LinkId;
+use crate::record::{Endpoints, NodeId, Scope, Signed, is_usable};
+use crate::time::Wall;
+
+/// Our key, and what we know of where we are.
+pub(crate) struct Identity {
+    key: SecretKey,
+    node_id: NodeId,
+    /// Fixed by the operator.
+    fixed: Vec<SocketAddr>,
+    /// Where our socket is bound.
+    bound: Option<SocketAddr>,
+    /// Addresses of our interfaces, the latest last.
+    interfaces: Vec<IpAddr>,
+    /// Where operators see us: the latest word of each, and the link it came over.
+    observed: BTreeMap<OperatorIndex, (LinkId, SocketAddr)>,
+    /// f + 1: of so many operators one at least tells the truth.
+    quorum: usize,
+}
+
+/// An address family: a record names one address of each.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    fn has(self, ip: IpAddr) -> bool {
+        match self {
+            Self::V4 => ip.is_ipv4(),
+            Self::V6 => ip.is_ipv6(),
+        }
+    }
+}
+
+/// Why our record cannot be reissued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SeqExhausted;
+
+impl Identity {
+    /// An identity that knows no address yet but those that the operator fixed.
+    pub(crate) fn new(key: SecretKey, fixed: Vec<SocketAddr>, quorum: usize) -> Self {
+        assert!(quorum >= 1);
+        let node_id = NodeId::of(&key.public_key().point());
+        let (bound, interfaces, observed) = (None, Vec::new(), BTreeMap::new());
+        Self { key, node_id, fixed, bound, interfaces, observed, quorum }
+    }
+
+    /// Our node id.
+    pub(crate) fn node_id(&self) -> NodeId {
+        self.node_id
+    }
+
+    /// Our socket is bound here now; answers where it was before. What was observed of another
+    /// socket counts no more.
+    pub(crate) fn bound(&mut self, local: SocketAddr) -> Option<SocketAddr> {
+        let before = self.bound.replace(local);
+        if before != Some(local) {
+            self.observed.clear();
+        }
+        before
+    }
+
+    /// An interface has this address now.
+    pub(crate) fn address_up(&mut self, ip: IpAddr) {
+        let ip = ip.to_canonical();
+        self.interfaces.retain(|known| *known != ip);
+        self.interfaces.push(ip);
+    }
+
+    /// No interface has this address any more.
+    pub(crate) fn address_down(&mut self, ip: IpAddr) {
+        let ip = ip.to_canonical();
+        self.interfaces.retain(|known| *known != ip);
+        self.observed.retain(|_, (_, seen)| seen.ip() != ip);
+    }
+
+    /// An operator, itself seen at `observer`, says over this link that it sees us at `seen`. An
+    /// address that means something only where the observer is, and we may not be, is no news.
+    pub(crate) fn observed(
+        &mut self,
+        by: OperatorIndex,
+        link: LinkId,
+        observer: SocketAddr,
+        seen: SocketAddr,
+    ) {
+        let seen = SocketAddr::new(seen.ip().to_canonical(), seen.port());
+        let scope = Scope::of(seen.ip());
+        if is_usable(seen) && (scope == Scope::Global || scope == Scope::of(observer.ip())) {
+            self.observed.insert(by, (link, seen));
+        } else {
+            self.observed.remove(&by);
+        }
+    }
+
+    /// What was said over this link counts no more.
+    pub(crate) fn forget(&mut self, link: LinkId) {
+        self.observed.retain(|_, (over, _)| *over != link);
+    }
+
+    /// A new record, if what is held of us (`held`) is not what we would say now: our addresses
+    /// changed; or the newest record is not of this data directory (the first start, or the data
+    /// was lost and a peer handed our record back); or we signed two records with one seq.
+    ///
+    /// The sequence number rises above every record that carries our signature, never above a
+    /// number that somebody claims; a first record also starts at Unix milliseconds at least,
+    /// because locks of 2022 carry such values.
+    pub(crate) fn reissue(
+        &self,
+        held: Option<&Entry>,
+        wall: Wall,
+    ) -> Option<Result<Signed, SeqExhausted>> {
+        self.bound?;
+        let newest = held.map(|entry| entry.versions.newest());
+        let of_this_store = held.is_some_and(|entry| {
+            entry.provenance == Provenance::Own && entry.versions.rival().is_none()
+        });
+        let said = newest.filter(|_| of_this_store).map(Signed::endpoints).unwrap_or_default();
+        let endpoints = self.endpoints(&said);
+        if of_this_store && endpoints == said {
+            return None;
+        }
+        let floor = newest.map_or(0, Signed::seq);
+        let least = if of_this_store { 0 } else { wall.0 };
+        Some(match floor.checked_add(1) {
+            Some(next) => Ok(Signed::sign(&self.key, next.max(least), &endpoints)),
+            None => Err(SeqExhausted),
+        })
+    }
+
+    /// What our record should name, given what it names.
+    fn endpoints(&self, said: &Endpoints) -> Endpoints {
+        let v4 = said.ip.map(IpAddr::from).zip(said.quic).map(SocketAddr::from);
+        let v6 = said.ip6.map(IpAddr::from).zip(said.quic6).map(SocketAddr::from);
+        let addresses = [(Family::V4, v4), (Family::V6, v6)];
+        Endpoints::at(addresses.into_iter().filter_map(|(family, said)| self.address(family, said)))
+    }
+
+    /// The one address of a family to publish: fixed by the operator, else as a quorum of
+    /// operators sees us, else of an interface.
+    fn address(&self, family: Family, said: Option<SocketAddr>) -> Option<SocketAddr> {
+        if let Some(fixed) = self.fixed.iter().find(|fixed| family.has(fixed.ip())) {
+            return Some(*fixed);
+        }
+        if !self.listens(family) {
+            return None;
+        }
+        let of_interface = self.interface_address(family);
+        if let Some(seen) = self.seen_by_quorum(family, of_interface) {
+            return Some(seen);
+        }
+        // Behind a NAT only peers can tell where we are, and until they do, what they told last
+        // is the best we know: better than an address that they cannot reach.
+        let reach = |address: SocketAddr| Scope::of(address.ip());
+        match (of_interface, said) {
+            (Some(own), Some(said)) if reach(said) > reach(own) => Some(said),
+            (Some(own), _) => Some(own),
+            (None, said) => said,
+        }
+    }
+
+    /// Whether our socket can be reached over this family: an IPv6 socket bound to no address in
+    /// particular serves both.
+    fn listens(&self, family: Family) -> bool {
+        let bound = self.bound.map(|local| local.ip().to_canonical());
+        bound.is_some_and(|ip| family.has(ip) || (ip.is_ipv6() && ip.is_unspecified()))
+    }
+
+    /// The interface address of widest scope, of these the latest to appear.
+    fn interface_address(&self, family: Family) -> Option<SocketAddr> {
+        let bound = self.bound?;
+        self.own_addresses()
+            .filter(|ip| family.has(*ip))
+            .map(|ip| SocketAddr::new(ip, bound.port()))
+            .filter(|address| is_usable(*address))
+            .max_by_key(|address| Scope::of(address.ip()))
+    }
+
+    /// The addresses at which our socket answers on this host.
+    fn own_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let bound = self.bound.map(|local| local.ip().to_canonical());
+        let specific = bound.filter(|ip| !ip.is_unspecified());
+        let any_v6 = bound.is_some_and(|ip| ip.is_ipv6());
+        let of_interfaces =
+            self.interfaces.iter().copied().filter(move |ip| {
+                specific.is_none() && bound.is_some() && (ip.is_ipv4() || any_v6)
+            });
+        specific.into_iter().chain(of_interfaces)
+    }
+
+    /// The address at which f + 1 distinct operators see us, if it can be ours: an address of an
+    /// interface at the port we are bound to, or of a NAT before us. A host that has an address
+    /// of that scope itself is behind no NAT of it: there, another address is of the past.
+    fn seen_by_quorum(
+        &self,
+        family: Family,
+        of_interface: Option<SocketAddr>,
+    ) -> Option<SocketAddr> {
+        let port = self.bound?.port();
+        let widest = of_interface.map_or(Scope::None, |own| Scope::of(own.ip()));
+        let mut votes: BTreeMap<SocketAddr, usize> = BTreeMap::new();
+        for (_, seen) in self.observed.values().filter(|(_, seen)| family.has(seen.ip())) {
+            *votes.entry(*seen).or_default() += 1;
+        }
+        let possible = |seen: &SocketAddr| match self.own_addresses().any(|own| own == seen.ip()) {
+            true => seen.port() == port,
+            false => Scope::of(seen.ip()) > widest,
+        };
+        votes
+            .into_iter()
+            .filter(|(seen, count)| *count >= self.quorum && possible(seen))
+            .max_by_key(|(seen, count)| (Scope::of(seen.ip()), *count))
+            .map(|(seen, _)| seen)
+    }
+}

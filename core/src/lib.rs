@@ -7,6 +7,7 @@
 
 pub mod chance;
 pub mod cluster;
+pub mod count;
 pub mod database;
 pub mod identity;
 pub mod keys;

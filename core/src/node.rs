@@ -1,18 +1,29 @@
 //! The state machine of one operator: one way in, one ordered queue out.
+//!
+//! [`Node`] routes each input to its room and gathers what the rooms want in one queue. Its
+//! driver's whole contract is the function [`step`].
 
-use std::net::SocketAddr;
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 
+use crate::chance::Chance;
 use crate::cluster::{Manifest, OperatorIndex};
-use crate::database::{Database, Row};
+use crate::database::{Database, Provenance, Row, Verdict};
+use crate::identity::Identity;
 use crate::keys::SecretKey;
-use crate::record::Signed;
+use crate::mesh::{Action, Addresses, Mesh};
+use crate::record::{NodeId, Scope, Signed, is_usable};
 use crate::time::{Mono, Wall};
 
+mod exchange;
 mod input;
 mod output;
 
-pub use input::{DialId, Input, LinkId};
-pub use output::{CloseReason, Counter, Event, Output, Ticket};
+pub use crate::count::Counter;
+pub use crate::mesh::{CloseReason, DialId, LinkId, Violation};
+pub use input::Input;
+pub use output::{Event, Output, Ticket};
 
 /// Who we are and whom we know.
 #[derive(Clone, Debug)]
@@ -27,18 +38,39 @@ pub struct Config {
     pub hints: Vec<(OperatorIndex, SocketAddr)>,
 }
 
-/// Why a node cannot start.
+/// Why a node cannot start. Nothing has been changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartError {
     /// Our key is no operator's.
     NotAnOperator,
-    /// Two or more fixed addresses of one family, or one that is not usable.
+    /// A fixed address that cannot be published, or the second of its family.
     External(SocketAddr),
-    /// A hint for an operator that the cluster does not have, or an address that is not usable.
+    /// A hint for an operator that the cluster does not have, for ourselves, or with an address
+    /// that cannot be dialled.
     Hint(OperatorIndex, SocketAddr),
 }
 
-/// What the deadline is for.
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAnOperator => f.write_str("the key is no operator's of this cluster"),
+            Self::External(address) => write!(
+                f,
+                "{address} cannot be published: give one address per family, with a port, that \
+                 peers can reach"
+            ),
+            Self::Hint(operator, address) => write!(
+                f,
+                "the hint {operator}={address} is for no other operator of this cluster, or its \
+                 address cannot be dialled"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// What a deadline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
     /// A peer is to be dialled.
@@ -48,38 +80,332 @@ pub enum Why {
 }
 
 /// One operator's node.
-pub struct Node;
-
-impl Node {
-    /// Starts
-    pub fn new(_config: Config, _seed: [u8; 32], _now: Mono, _wall: Wall, _stored: &[Row]) -> Result<Self, StartError> { todo!() }
-    /// h
-    pub fn handle(&mut self, _now: Mono, _input: Input<'_>) { todo!() }
-    /// p
-    pub fn poll(&mut self) -> Option<Output> { todo!() }
-    /// w
-    pub fn wake_at(&self) -> Option<(Mono, Why)> { todo!() }
-    /// Whether a key belongs to another operator of our cluster.
-    pub fn admits(&self, _key: &[u8; 33]) -> bool { todo!() }
-    /// Our place in the cluster.
-    pub fn own_index(&self) -> OperatorIndex { todo!() }
-    /// Our own newest durable (published) record.
-    pub fn own_record(&self) -> Option<&Signed> { todo!() }
-    /// m
-    pub fn manifest(&self) -> &Manifest { todo!() }
-    /// d
-    pub fn database(&self) -> &Database { todo!() }
-    /// The links over which a peer has said hello: operator, link, where it is seen.
-    pub fn links(&self) -> impl Iterator<Item = (OperatorIndex, LinkId, SocketAddr)> { std::iter::empty() }
-    /// Panics if an invariant is broken. For simulators and debug builds.
-    pub fn check(&self) { todo!() }
+pub struct Node {
+    manifest: Manifest,
+    own_index: OperatorIndex,
+    database: Database,
+    identity: Identity,
+    mesh: Mesh,
+    /// Our newest record that is durable: what others may hear of.
+    published: Option<Signed>,
+    /// Our newest record, while it is not durable yet.
+    pending: Option<(Ticket, Signed)>,
+    next_ticket: u64,
+    started: (Mono, Wall),
+    now: Mono,
+    outputs: VecDeque<Output>,
 }
 
-/// The driver's whole contract
-pub fn step(node: &mut Node, now: Mono, input: Input<'_>, mut emit: impl FnMut(Output)) -> Option<Mono> {
+impl Node {
+    /// A node at the moment of its start, with what it had stored. The order of calls is: this,
+    /// [`Input::AddressUp`] for each address of the host, [`Input::Bound`], then whatever happens.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn new(
+        config: Config,
+        seed: [u8; 32],
+        now: Mono,
+        wall: Wall,
+        stored: &[Row],
+    ) -> Result<Self, StartError> {
+        let Config { key, manifest, external, hints } = config;
+        let own = manifest.by_key(key.public_key().as_bytes()).ok_or(StartError::NotAnOperator)?;
+        let own_index = own.index;
+        check_external(&external)?;
+        let identity = Identity::new(key, external, manifest.faults_tolerated() + 1);
+        let jitter = Chance::new(seed).stream("dial back-off");
+        let mesh = Mesh::new(&manifest, identity.node_id(), jitter, now);
+        let (database, damages) = Database::load(stored);
+        let published = database.newest(&identity.node_id()).cloned();
+        let mut node = Self {
+            own_index,
+            database,
+            identity,
+            mesh,
+            published,
+            pending: None,
+            next_ticket: 0,
+            started: (now, wall),
+            now,
+            outputs: VecDeque::new(),
+            manifest,
+        };
+        for damage in damages {
+            node.emit(Event::Damaged { what: damage.to_string() });
+        }
+        node.merge_manifest();
+        for (operator, address) in hints {
+            let known = node.manifest.get(operator).is_some() && operator != own_index;
+            if !known || !is_usable(address) {
+                return Err(StartError::Hint(operator, address));
+            }
+            node.mesh.hint(now, operator, address);
+        }
+        Ok(node)
+    }
+
+    /// The only way state changes. Drain [`Node::poll`] to `None` before calling it again.
+    ///
+    /// # Panics
+    /// If time runs backwards, or if outputs were left in the queue.
+    pub fn handle(&mut self, now: Mono, input: Input<'_>) {
+        assert!(now >= self.now, "time ran backwards: {now} after {}", self.now);
+        assert!(self.outputs.is_empty(), "the driver must drain the outputs between inputs");
+        self.now = now;
+        self.route(input);
+        self.drain_mesh();
+        // What was said may have made something due at once.
+        while self.mesh.wake(now, &KnownAddresses(&self.database)) {
+            self.drain_mesh();
+        }
+        if cfg!(debug_assertions) {
+            self.check();
+        }
+    }
+
+    /// The next output, in order.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// The earliest deadline, and what it is for: then [`Input::Wake`] is due. Level-triggered: it
+    /// stays until something is done about it; any input does what is due.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<(Mono, Why)> {
+        let (dial, hello) = self.mesh.deadlines();
+        let dial = dial.map(|at| (at, Why::Dial));
+        dial.into_iter().chain(hello.map(|at| (at, Why::Hello))).min()
+    }
+
+    /// Whether a key, SEC1 compressed, belongs to another operator of our cluster: the only keys
+    /// that the transport lets in.
+    #[must_use]
+    pub fn admits(&self, key: &[u8; 33]) -> bool {
+        self.manifest.by_key(key).is_some_and(|operator| operator.index != self.own_index)
+    }
+
+    /// Our place in the cluster.
+    #[must_use]
+    pub fn own_index(&self) -> OperatorIndex {
+        self.own_index
+    }
+
+    /// Our own newest record that is durable, and so may be heard of.
+    #[must_use]
+    pub fn own_record(&self) -> Option<&Signed> {
+        self.published.as_ref()
+    }
+
+    /// Our cluster.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Everything we hold.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The links over which a peer has said hello: who, which, and where the peer is seen.
+    pub fn links(&self) -> impl Iterator<Item = (OperatorIndex, LinkId, SocketAddr)> {
+        self.mesh.greeted().map(|(id, link)| (link.operator, id, link.remote))
+    }
+
+    /// Panics if an invariant is broken. Debug builds call it after every input, the simulator
+    /// after every event.
+    pub fn check(&self) {
+        self.mesh.check();
+        let newest = self.database.newest(&self.identity.node_id());
+        if let Some(published) = &self.published {
+            let newest = newest.expect("a published record is held");
+            assert!(newest.seq() >= published.seq(), "our own record went back");
+        }
+        if let Some((ticket, _)) = &self.pending {
+            assert!(ticket.0 < self.next_ticket, "a ticket from the future");
+        }
+    }
+
+    fn route(&mut self, input: Input<'_>) {
+        let now = self.now;
+        match input {
+            Input::LinkOpened { link, peer, remote, dial } => {
+                self.mesh.opened(now, link, &peer, remote, dial);
+            }
+            Input::DialFailed { dial } => self.mesh.answered(now, dial, true),
+            Input::LinkBytes { link, bytes } => {
+                self.mesh.heard(link, bytes);
+                while self.mesh.read(now, link) {
+                    self.drain_mesh();
+                }
+            }
+            Input::LinkMoved { link, remote } => self.mesh.moved(link, remote),
+            Input::LinkClosed { link } => self.mesh.closed(now, link),
+            Input::Bound { local } => self.bound(local),
+            Input::AddressUp { ip } => {
+                self.identity.address_up(ip);
+                self.address_changed(ip);
+            }
+            Input::AddressDown { ip } => {
+                self.identity.address_down(ip);
+                self.address_changed(ip);
+            }
+            Input::Durable { ticket } => self.durable(ticket),
+            Input::Hint { operator, address } => self.mesh.hint(now, operator, address),
+            Input::Wake => {}
+        }
+    }
+
+    fn bound(&mut self, local: SocketAddr) {
+        let before = self.identity.bound(local);
+        self.reissue();
+        match before {
+            None => self.mesh.start(self.now),
+            Some(before) if before != local => self.mesh.we_moved(self.now, true),
+            Some(_) => {}
+        }
+    }
+
+    /// An interface got or lost an address. Our record may be the same (behind a NAT, say) and
+    /// every link dead all the same; but an address that no link can use is no reason to dial.
+    fn address_changed(&mut self, ip: IpAddr) {
+        self.reissue();
+        if Scope::of(ip) > Scope::Link {
+            self.mesh.we_moved(self.now, true);
+        }
+    }
+
+    /// Signs a new record if it is due; answers whether the addresses in it changed. It is
+    /// published when it is durable, not before: otherwise a crash could make us sign two
+    /// different records with one sequence number.
+    fn reissue(&mut self) -> bool {
+        let own = self.identity.node_id();
+        let record = match self.identity.reissue(self.database.get(&own), self.wall()) {
+            None => return false,
+            Some(Err(_)) => {
+                self.emit(Event::SeqExhausted);
+                return false;
+            }
+            Some(Ok(record)) => record,
+        };
+        let before = self.database.newest(&own).map(Signed::endpoints);
+        let changed = before != Some(record.endpoints());
+        let verdict = self.database.merge(record.clone(), Provenance::Own, self.wall());
+        assert_eq!(verdict, Verdict::Newest, "our own new record is above every other");
+        let ticket = self.persist(&own);
+        self.pending = Some((ticket, record));
+        changed
+    }
+
+    fn durable(&mut self, ticket: Ticket) {
+        assert!(ticket.0 < self.next_ticket, "a write that was never asked for is durable");
+        let Some((_, record)) = self.pending.take_if(|(awaited, _)| *awaited <= ticket) else {
+            return;
+        };
+        self.published = Some(record.clone());
+        self.tell_all(&record, None);
+        self.emit(Event::OwnRecord { record });
+    }
+
+    /// The manifest's records are the first that we know, and the floor of our own.
+    fn merge_manifest(&mut self) {
+        let records: Vec<Signed> =
+            self.manifest.operators().iter().map(|operator| operator.record.clone()).collect();
+        for record in records {
+            let node = record.node_id();
+            if self.database.merge(record, Provenance::Manifest, self.wall()) != Verdict::Stale {
+                self.persist(&node);
+            }
+        }
+    }
+
+    fn persist(&mut self, node: &NodeId) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.outputs.push_back(Output::Persist { ticket, row: self.database.row(node) });
+        ticket
+    }
+
+    fn emit(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn count(&mut self, counter: Counter) {
+        self.outputs.push_back(Output::Count(counter));
+    }
+
+    fn wall(&self) -> Wall {
+        let (mono, wall) = self.started;
+        wall + (self.now - mono)
+    }
+
+    fn drain_mesh(&mut self) {
+        while let Some(action) = self.mesh.poll() {
+            self.act(action);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Dial { dial, peer, address } => {
+                self.outputs.push_back(Output::Dial { dial, peer, address });
+            }
+            Action::Send { link, bytes } => self.outputs.push_back(Output::Send { link, bytes }),
+            Action::Close { link, why } => self.outputs.push_back(Output::Close { link, why }),
+            Action::Opened { link, remote } => self.greet(link, remote),
+            Action::Moved { link, remote } => self.peer_moved(link, remote),
+            Action::Greeted { link, from, hello, first } => self.greeted(link, from, hello, first),
+            Action::Records { link, from, records } => self.heard_records(link, from, &records),
+            Action::Seen { link, from, address } => self.seen(link, from, address),
+            Action::Gone { link, from, lost } => {
+                self.identity.forget(link);
+                if lost {
+                    self.emit(Event::Lost { operator: from });
+                }
+            }
+            Action::Violated { from, how } => self.emit(Event::Violated { operator: from, how }),
+            Action::Count(counter) => self.count(counter),
+        }
+    }
+}
+
+/// Where nodes may answer, as far as the database knows.
+struct KnownAddresses<'a>(&'a Database);
+
+impl Addresses for KnownAddresses<'_> {
+    fn of(&self, node: &NodeId) -> Vec<SocketAddr> {
+        let Some(entry) = self.0.get(node) else { return Vec::new() };
+        entry.versions.newest().endpoints().quic_addresses().chain(entry.reached).collect()
+    }
+}
+
+fn check_external(external: &[SocketAddr]) -> Result<(), StartError> {
+    for (place, address) in external.iter().enumerate() {
+        let second = external[..place].iter().any(|other| other.is_ipv4() == address.is_ipv4());
+        if second || !is_usable(*address) {
+            return Err(StartError::External(*address));
+        }
+    }
+    Ok(())
+}
+
+/// The driver's whole contract: feed one input, perform every output in order, and come back with
+/// [`Input::Wake`] at the time answered, if nothing else comes first.
+pub fn step(
+    node: &mut Node,
+    now: Mono,
+    input: Input<'_>,
+    mut perform: impl FnMut(Output),
+) -> Option<Mono> {
+    // A node that was just made has something to say before anything happened to it.
+    while let Some(output) = node.poll() {
+        perform(output);
+    }
     node.handle(now, input);
     while let Some(output) = node.poll() {
-        emit(output);
+        perform(output);
     }
     let next = node.wake_at().map(|(at, _)| at);
     assert!(next.is_none_or(|at| at > now), "a deadline in the past would spin the driver");

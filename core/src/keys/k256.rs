@@ -37,7 +37,8 @@ impl Secret {
     #[must_use]
     pub fn agree(&self, with: &Point) -> [u8; 33] {
         // The crate's own ECDH gives x alone; discv5 wants the whole point.
-        let shared = ::k256::ProjectivePoint::from(*with.0.as_affine()) * **self.0.as_nonzero_scalar();
+        let shared =
+            ::k256::ProjectivePoint::from(*with.0.as_affine()) * **self.0.as_nonzero_scalar();
         compressed(&shared.to_affine())
     }
 }

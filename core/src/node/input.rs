@@ -4,19 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::cluster::OperatorIndex;
 use crate::keys::PublicKey;
+use crate::mesh::{DialId, LinkId};
 
 use super::output::Ticket;
-
-/// A link: one authenticated, ordered, reliable stream of bytes each way between us and a peer
-/// (in production a QUIC connection with mutual TLS). The driver numbers links, never reusing a
-/// number in the life of a core.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LinkId(pub u64);
-
-/// One attempt to open a link, numbered by the core. The driver answers each with
-/// [`Input::LinkOpened`] or [`Input::DialFailed`], exactly once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DialId(pub u64);
 
 /// Everything that can happen to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

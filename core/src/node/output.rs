@@ -5,12 +5,11 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use crate::cluster::OperatorIndex;
+use crate::count::Counter;
 use crate::database::Row;
 use crate::keys::PublicKey;
-use crate::mesh::Violation;
+use crate::mesh::{CloseReason, DialId, LinkId, Violation};
 use crate::record::Signed;
-
-use super::input::{DialId, LinkId};
 
 /// The number of a write. Writes are numbered upwards; the driver keeps their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,20 +53,6 @@ pub enum Output {
     Event(Event),
     /// Something happened once more.
     Count(Counter),
-}
-
-/// Why the core closes a link. The number is the QUIC application error code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum CloseReason {
-    /// Another link to the same peer takes its place.
-    Superseded = 1,
-    /// The peer broke the protocol.
-    Violation = 2,
-    /// The peer said no hello in time.
-    Silent = 3,
-    /// The peer's key is no operator's, or our own.
-    Stranger = 4,
 }
 
 /// What the application may want to know.
@@ -125,66 +110,4 @@ pub enum Event {
     },
     /// Our own record is at the largest sequence number: it can never be replaced.
     SeqExhausted,
-}
-
-/// What is counted. Names are those of the metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Counter {
-    /// Links that opened.
-    LinksOpened,
-    /// Dials that were started.
-    Dials,
-    /// Dials that failed.
-    DialsFailed,
-    /// Frames that were understood.
-    Frames,
-    /// Links closed because the peer broke the protocol or stayed silent.
-    Violations,
-    /// Links refused because the key is no operator's.
-    Strangers,
-    /// Frames of an unknown kind, ignored.
-    UnknownFrames,
-    /// Records accepted into the database.
-    RecordsAccepted,
-    /// Records refused because what we hold is as new or newer.
-    RecordsStale,
-    /// Records refused because their form or signature is wrong.
-    RecordsInvalid,
-    /// Records refused because their key is no operator's.
-    RecordsStrange,
-}
-
-impl Counter {
-    /// Every counter, in order.
-    pub const ALL: [Self; 11] = [
-        Self::LinksOpened,
-        Self::Dials,
-        Self::DialsFailed,
-        Self::Frames,
-        Self::Violations,
-        Self::Strangers,
-        Self::UnknownFrames,
-        Self::RecordsAccepted,
-        Self::RecordsStale,
-        Self::RecordsInvalid,
-        Self::RecordsStrange,
-    ];
-
-    /// The metric's name, without prefix.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::LinksOpened => "links_opened",
-            Self::Dials => "dials",
-            Self::DialsFailed => "dials_failed",
-            Self::Frames => "frames",
-            Self::Violations => "violations",
-            Self::Strangers => "strangers",
-            Self::UnknownFrames => "unknown_frames",
-            Self::RecordsAccepted => "records_accepted",
-            Self::RecordsStale => "records_stale",
-            Self::RecordsInvalid => "records_invalid",
-            Self::RecordsStrange => "records_strange",
-        }
-    }
 }

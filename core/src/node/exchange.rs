@@ -1,0 +1,163 @@
+//! What a node says to its peers, and what it does about what they say: the record exchange.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::{Event, Node};
+use crate::cluster::OperatorIndex;
+use crate::count::Counter;
+use crate::database::{Provenance, Verdict};
+use crate::mesh::{Frame, Hello, Holding, LinkId, RECORDS_PER_FRAME_MAX};
+use crate::record::{Claimed, NodeId, Reachable, Signed};
+
+impl Node {
+    /// A link opened: say who we are, what we hold, and where we see the peer.
+    pub(super) fn greet(&mut self, link: LinkId, remote: SocketAddr) {
+        if self.mesh.link(link).is_none() {
+            return; // superseded in the same breath
+        }
+        let own = self.published.as_ref().map(Signed::as_bytes).unwrap_or_default();
+        let hello = Hello {
+            cluster: *self.manifest.hash(),
+            record: Bytes::copy_from_slice(own),
+            digest: self.shareable().map(Holding::from).collect(),
+        };
+        self.mesh.say(link, &Frame::Hello(hello));
+        self.mesh.say(link, &Frame::Seen(remote));
+    }
+
+    /// The peer's address changed under its link: tell it.
+    pub(super) fn peer_moved(&mut self, link: LinkId, remote: SocketAddr) {
+        let Some((operator, greeted)) = self.mesh.link(link).map(|l| (l.operator, l.greeted))
+        else {
+            return;
+        };
+        self.mesh.say(link, &Frame::Seen(remote));
+        if greeted {
+            self.reached(operator, remote);
+        }
+    }
+
+    /// The peer said hello: send what it lacks.
+    pub(super) fn greeted(&mut self, link: LinkId, from: OperatorIndex, hello: Hello, first: bool) {
+        if hello.cluster != *self.manifest.hash() {
+            self.emit(Event::OtherCluster { operator: from, theirs: hello.cluster });
+        }
+        if !hello.record.is_empty() {
+            self.heard_records(link, from, &[hello.record]);
+        }
+        let Some(remote) = self.mesh.link(link).map(|link| link.remote) else { return };
+        self.reached(from, remote);
+        if first {
+            self.emit(Event::Linked { operator: from, remote });
+        }
+        let lacks = |record: &&Signed| {
+            let held = hello.digest.iter().find(|held| held.node_id == record.node_id());
+            held.is_none_or(|held| {
+                (held.seq, held.content_hash) < (record.seq(), *record.content_hash())
+            })
+        };
+        let lacking: Vec<Bytes> = self
+            .shareable()
+            .filter(lacks)
+            .map(|record| Bytes::copy_from_slice(record.as_bytes()))
+            .collect();
+        for records in lacking.chunks(RECORDS_PER_FRAME_MAX) {
+            self.mesh.say(link, &Frame::Records(records.to_vec()));
+        }
+    }
+
+    /// A peer sent records: take those that are an operator's, signed, and news to us.
+    pub(super) fn heard_records(&mut self, link: LinkId, from: OperatorIndex, records: &[Bytes]) {
+        for bytes in records {
+            let counter = match self.heard_record(link, from, bytes) {
+                Ok(()) => Counter::RecordsAccepted,
+                Err(refused) => refused,
+            };
+            self.count(counter);
+        }
+    }
+
+    /// The cheapest check first: a signature costs more than all the others.
+    fn heard_record(
+        &mut self,
+        link: LinkId,
+        from: OperatorIndex,
+        bytes: &[u8],
+    ) -> Result<(), Counter> {
+        let claimed = Claimed::parse(bytes).map_err(|_| Counter::RecordsInvalid)?;
+        let operator = self.manifest.by_key(claimed.public_key()).ok_or(Counter::RecordsStrange)?;
+        let (operator, node) = (operator.index, operator.node_id);
+        if !self.database.wants(&node, &claimed) {
+            return Err(Counter::RecordsStale);
+        }
+        let record = claimed.verify().map_err(|_| Counter::RecordsInvalid)?;
+        let record = self.manifest.authorise(record).expect("its key is an operator's");
+        assert_eq!(record.operator(), operator);
+        let record = record.record().clone();
+        let before = self.database.newest(&node).cloned();
+        let verdict = self.database.merge(record.clone(), Provenance::Peer(from), self.wall());
+        assert_ne!(verdict, Verdict::Stale, "the database wanted it");
+        self.persist(&node);
+        if verdict == Verdict::Equivocation {
+            self.emit(Event::Equivocation { operator, seq: record.seq() });
+        }
+        if operator == self.own_index {
+            // We lost our data: our own signature proves how far we had come.
+            self.reissue();
+            return Ok(());
+        }
+        self.tell_all(&record, Some(link));
+        if self.database.newest(&node) != before.as_ref() {
+            self.readdressed(&node, before.as_ref(), &record);
+            self.emit(Event::Record { operator, record });
+        }
+        Ok(())
+    }
+
+    /// Where an operator sees us.
+    pub(super) fn seen(&mut self, link: LinkId, from: OperatorIndex, address: SocketAddr) {
+        let Some(observer) = self.mesh.link(link).map(|link| link.remote) else { return };
+        self.identity.observed(from, link, observer, address);
+        if self.reissue() {
+            self.mesh.we_moved(self.now, false);
+        }
+    }
+
+    /// Pushes a record to every link but the one it came over. Records are signed, so anybody may
+    /// carry them.
+    pub(super) fn tell_all(&mut self, record: &Signed, except: Option<LinkId>) {
+        let bytes = Bytes::copy_from_slice(record.as_bytes());
+        self.mesh.say_all(&Frame::Records(vec![bytes]), except);
+    }
+
+    fn readdressed(&mut self, node: &NodeId, before: Option<&Signed>, record: &Signed) {
+        let addresses: Vec<SocketAddr> = record.endpoints().quic_addresses().collect();
+        let known = before.is_some_and(|before| {
+            before.endpoints().quic_addresses().eq(addresses.iter().copied())
+        });
+        if !known {
+            self.mesh.readdressed(self.now, node, &addresses);
+        }
+    }
+
+    fn reached(&mut self, operator: OperatorIndex, at: SocketAddr) {
+        let node = self.manifest.get(operator).expect("a peer is an operator").node_id;
+        let Some(record) = self.database.newest(&node).cloned() else { return };
+        if self.database.reached(Reachable { record, at }) {
+            self.persist(&node);
+        }
+    }
+
+    /// The operators' newest records as others may hear of them: our own only when durable.
+    fn shareable(&self) -> impl Iterator<Item = &Signed> {
+        self.manifest.operators().iter().filter_map(|operator| {
+            if operator.index == self.own_index {
+                self.published.as_ref()
+            } else {
+                self.database.newest(&operator.node_id)
+            }
+        })
+    }
+}
