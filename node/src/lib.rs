@@ -12,6 +12,7 @@ pub mod link;
 pub mod mesh;
 pub mod status;
 pub mod store;
+pub mod testnet;
 
 mod daemon;
 mod interfaces;

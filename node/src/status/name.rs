@@ -13,13 +13,13 @@ const ADJECTIVES: [&str; 64] = [
 ];
 
 const NOUNS: [&str; 64] = [
-    "anchor", "badger", "barge", "beacon", "bittern", "bollard", "brook", "buoy", "canal", "capstan",
-    "causeway", "cormorant", "cove", "cutter", "delta", "dinghy", "dory", "dune", "eddy", "egret",
-    "estuary", "ferry", "fjord", "frigate", "gannet", "geyser", "glacier", "grebe", "gully",
-    "harbour", "headland", "heron", "inlet", "isthmus", "jetty", "kayak", "keel", "ketch", "lagoon",
-    "lantern", "ledge", "marsh", "mooring", "narrows", "otter", "pier", "plover", "quay", "rapids",
-    "reef", "ridge", "rudder", "schooner", "shoal", "skiff", "sloop", "spit", "tarn", "tern",
-    "tiller", "trawler", "wharf", "willow", "yawl",
+    "anchor", "badger", "barge", "beacon", "bittern", "bollard", "brook", "buoy", "canal",
+    "capstan", "causeway", "coot", "cove", "cutter", "delta", "dinghy", "dory", "dune", "eddy",
+    "egret", "estuary", "ferry", "fjord", "frigate", "gannet", "geyser", "glacier", "grebe",
+    "gully", "harbour", "headland", "heron", "inlet", "isthmus", "jetty", "kayak", "keel", "ketch",
+    "lagoon", "lantern", "ledge", "marsh", "mooring", "narrows", "otter", "pier", "plover", "quay",
+    "rapids", "reef", "ridge", "rudder", "schooner", "shoal", "skiff", "sloop", "spit", "tarn",
+    "tern", "tiller", "trawler", "wharf", "willow", "yawl",
 ];
 
 /// The name of a node: an adjective and a noun that follow from its node id. A label for people
@@ -40,7 +40,7 @@ mod tests {
     fn the_words_are_distinct_and_short() {
         for words in [ADJECTIVES, NOUNS] {
             assert_eq!(BTreeSet::from(words).len(), words.len());
-            assert!(words.iter().all(|word| word.len() <= 9));
+            assert!(words.iter().all(|word| word.len() <= 8));
         }
     }
 

@@ -76,10 +76,7 @@ mod tests {
             links: (2, 3),
             changed,
         };
-        let rows = vec![
-            row(0, Some("127.0.0.1:40123"), Some(Wall(98_700))),
-            row(11, None, None),
-        ];
+        let rows = vec![row(0, Some("127.0.0.1:40123"), Some(Wall(98_700))), row(11, None, None)];
         assert_eq!(
             Table { rows, now: Wall(100_000) }.to_string(),
             "\

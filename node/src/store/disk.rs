@@ -60,7 +60,9 @@ impl DiskStore {
                 StoreError::InUse(path.clone())
             }
             DatabaseError::Storage(StorageError::Io(error)) if is_new => unusable(error),
-            DatabaseError::Storage(StorageError::Io(error)) => StoreError::File(path.clone(), error),
+            DatabaseError::Storage(StorageError::Io(error)) => {
+                StoreError::File(path.clone(), error)
+            }
             error => StoreError::Failed(path.clone(), error.to_string()),
         })?;
         let store = Self { path, database };

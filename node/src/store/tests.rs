@@ -34,7 +34,13 @@ fn refused(directory: &Path, owner: NodeId) -> StoreError {
         let mut files: Vec<_> = fs::read_dir(directory)
             .expect("lists")
             .map(|entry| entry.expect("lists").path())
-            .map(|path| (path.clone(), fs::read(&path).ok(), fs::metadata(&path).expect("is").modified().ok()))
+            .map(|path| {
+                (
+                    path.clone(),
+                    fs::read(&path).ok(),
+                    fs::metadata(&path).expect("is").modified().ok(),
+                )
+            })
             .collect();
         files.sort();
         files
