@@ -33,18 +33,18 @@ pub struct Table {
 }
 
 impl fmt::Display for Table {
+    /// 79 columns as long as addresses are IPv4's.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (operator, name, address, seq) = ("operator", "name", "address", "seq");
-        writeln!(f, "{operator:8}  {name:19}  {address:21}  {seq:>14}  links  last change")?;
-        for row in &self.rows {
-            let address = row.address.map_or("-".into(), |address| address.to_string());
-            let (linked, peers) = row.links;
+        let (name, address, seq) = ("name", "address", "seq");
+        writeln!(f, "op  {name:17}  {address:21}  {seq:>13}  links  last change")?;
+        for Row { operator, name, address, seq, links: (linked, peers), changed } in &self.rows {
+            let address = address.map_or("-".into(), |address| address.to_string());
             let links = format!("{linked}/{peers}");
-            let changed = row.changed.map_or("never".into(), |changed| age(changed, self.now));
+            let changed = changed.map_or("never".into(), |changed| age(changed, self.now));
+            let operator = operator.0;
             writeln!(
                 f,
-                "{:>8}  {:19}  {address:21}  {:>14}  {links:>5}  {changed}",
-                row.operator, row.name, row.seq
+                "{operator:>2}  {name:17}  {address:21}  {seq:>13}  {links:>5}  {changed}"
             )?;
         }
         Ok(())
@@ -80,9 +80,9 @@ mod tests {
         assert_eq!(
             Table { rows, now: Wall(100_000) }.to_string(),
             "\
-operator  name                 address                           seq  links  last change
-       0  amber-anchor         127.0.0.1:40123         1753000000123    2/3  1.3 s ago
-      11  amber-anchor         -                       1753000000123    2/3  never
+op  name               address                          seq  links  last change
+ 0  amber-anchor       127.0.0.1:40123        1753000000123    2/3  1.3 s ago
+11  amber-anchor       -                      1753000000123    2/3  never
 "
         );
     }
