@@ -18,6 +18,8 @@ pub use self::certificate::Refusal;
 use self::verifier::Verifier;
 
 mod certificate;
+pub(crate) mod endpoint;
+pub(crate) mod stream;
 mod verifier;
 
 /// The application protocol that both ends must name (RFC 7301).
