@@ -90,7 +90,7 @@ pub(crate) enum Action {
         link: LinkId,
         remote: SocketAddr,
     },
-    /// The peer said hello, over its first link if `first`.
+    /// The peer said hello; `first` if it was not linked before.
     Greeted {
         link: LinkId,
         from: OperatorIndex,
@@ -107,7 +107,7 @@ pub(crate) enum Action {
         from: OperatorIndex,
         address: SocketAddr,
     },
-    /// This link is gone, and with it what it told; `lost` if it was the peer's last.
+    /// This link is gone, and what was told over it; `lost` if the peer is linked no more.
     Gone {
         link: LinkId,
         from: OperatorIndex,
@@ -125,6 +125,8 @@ struct Peer {
     node_id: NodeId,
     hints: Vec<SocketAddr>,
     dialer: Dialer,
+    /// Whether it said hello on a link, and has had one ever since.
+    linked: bool,
 }
 
 /// All peers and all links.
@@ -152,7 +154,10 @@ impl Mesh {
         let others = manifest.operators().iter().filter(|operator| operator.node_id != own_id);
         let peers = others.map(|operator| {
             let (key, node_id) = (operator.public_key, operator.node_id);
-            (operator.index, Peer { key, node_id, hints: Vec::new(), dialer: Dialer::new(now) })
+            (
+                operator.index,
+                Peer { key, node_id, hints: Vec::new(), dialer: Dialer::new(now), linked: false },
+            )
         });
         Self {
             own_id,
@@ -205,7 +210,7 @@ impl Mesh {
 
     /// An address at which a peer may answer; ignored if not usable or if there are too many.
     pub(crate) fn hint(&mut self, now: Mono, operator: OperatorIndex, address: SocketAddr) {
-        let linked = self.is_linked(operator);
+        let open = self.is_open(operator);
         let Some(peer) = self.peers.get_mut(&operator) else { return };
         if !is_usable(address) || peer.hints.contains(&address) {
             return;
@@ -213,7 +218,7 @@ impl Mesh {
         // The newest hints are the ones to keep: somebody gave them because the old ones failed.
         peer.hints.insert(0, address);
         peer.hints.truncate(CANDIDATES_MAX);
-        if !linked {
+        if !open {
             peer.dialer.restart(now);
         }
     }
@@ -263,13 +268,14 @@ impl Mesh {
     /// A link is gone.
     pub(crate) fn closed(&mut self, now: Mono, id: LinkId) {
         let Some(link) = self.links.remove(&id) else { return };
-        let operator = link.operator;
-        let lost = link.greeted && !self.is_linked(operator);
-        self.actions.push_back(Action::Gone { link: id, from: operator, lost });
-        if !self.links.values().any(|other| other.operator == operator) {
-            let peer = self.peers.get_mut(&operator).expect("a link has a peer");
+        let from = link.operator;
+        let last = !self.is_open(from);
+        let peer = self.peers.get_mut(&from).expect("a link has a peer");
+        let lost = last && std::mem::take(&mut peer.linked);
+        if last {
             peer.dialer.lost(now, now - link.opened, &mut self.jitter);
         }
+        self.actions.push_back(Action::Gone { link: id, from, lost });
     }
 
     /// A dial was answered.
@@ -365,7 +371,7 @@ impl Mesh {
     }
 
     fn dial(&mut self, now: Mono, operator: OperatorIndex, addresses: &impl Addresses) {
-        let open = self.links.values().any(|link| link.operator == operator);
+        let open = self.is_open(operator);
         let peer = self.peers.get_mut(&operator).expect("a due peer");
         if open && !peer.dialer.redials(now) {
             return peer.dialer.rest();
@@ -395,8 +401,8 @@ impl Mesh {
         self.actions.push_back(Action::Count(Counter::Frames));
         let action = match frame {
             Frame::Hello(hello) => {
-                let first = !self.is_linked(from);
                 self.links.get_mut(&id).expect("looked up above").greeted = true;
+                let first = !std::mem::replace(&mut self.peer(from).linked, true);
                 Action::Greeted { link: id, from, hello, first }
             }
             Frame::Records(records) => Action::Records { link: id, from, records },
@@ -438,8 +444,8 @@ impl Mesh {
         self.closed(now, id);
     }
 
-    fn is_linked(&self, operator: OperatorIndex) -> bool {
-        self.greeted().any(|(_, link)| link.operator == operator)
+    fn is_open(&self, operator: OperatorIndex) -> bool {
+        self.links.values().any(|link| link.operator == operator)
     }
 
     fn operator_of(&self, key: &PublicKey) -> Option<OperatorIndex> {
@@ -459,6 +465,7 @@ impl Mesh {
                 open == 0 || self.own_id > peer.node_id || open == 1,
                 "the lower side keeps one link to operator {operator}, not {open}"
             );
+            assert!(open > 0 || !peer.linked, "operator {operator} is linked by no link");
             assert!(open > 0 || peer.dialer.next_at().is_some(), "operator {operator} forgotten");
             assert!(peer.hints.len() <= CANDIDATES_MAX);
         }

@@ -1,0 +1,199 @@
+//! What arrives from the network changes nothing but a counter, unless it is signed news.
+
+mod lone;
+
+use bytes::Bytes;
+use lone::*;
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+use stayfound_core::database::Database;
+use stayfound_core::mesh::{FRAME_BYTES_MAX, Frame, Violation};
+use stayfound_core::node::{CloseReason, Counter, Event, Input, LinkId};
+use stayfound_core::record::Signed;
+
+/// A node that is linked to operators 1 and 2 and holds news of operator 3.
+fn at_work() -> (Lone, LinkId) {
+    let mut lone = Lone::on_host(config(4), &["198.18.0.1"]);
+    let link = lone.greet(1, "198.18.1.1:3610");
+    lone.greet(2, "198.18.1.2:3610");
+    lone.say(link, &records(&[&record(3, 50, &["198.18.1.3:3610"])]));
+    lone.told.clear();
+    (lone, link)
+}
+
+fn everything(lone: &Lone) -> (Database, Signed, usize) {
+    (lone.database(), lone.own().clone(), lone.node.links().count())
+}
+
+/// Tells it over the first link and expects that one counter is all that changed.
+fn only_counts(frame: &Frame, counter: Counter) {
+    let (mut lone, link) = at_work();
+    let before = (everything(&lone), lone.count(counter));
+    lone.say(link, frame);
+    assert_eq!((everything(&lone), lone.count(counter)), (before.0, before.1 + 1), "{frame:?}");
+    assert!(lone.told.is_empty(), "it was passed on");
+}
+
+#[test]
+fn an_old_record_replayed() {
+    only_counts(&records(&[&record(3, 49, &["198.18.9.9:1"])]), Counter::RecordsStale);
+    only_counts(&records(&[&record(3, 50, &["198.18.1.3:3610"])]), Counter::RecordsStale);
+}
+
+#[test]
+fn a_record_with_a_bad_signature() {
+    let mut bytes = record(3, 51, &["198.18.9.9:1"]).as_bytes().to_vec();
+    bytes[20] ^= 1;
+    only_counts(&Frame::Records(vec![bytes.into()]), Counter::RecordsInvalid);
+}
+
+#[test]
+fn bytes_that_are_no_record() {
+    for bytes in [&b""[..], b"\xc0", b"enr:", &[0xff; 300], &[0; 1_000]] {
+        let frame = Frame::Records(vec![Bytes::copy_from_slice(bytes)]);
+        only_counts(&frame, Counter::RecordsInvalid);
+    }
+}
+
+#[test]
+fn a_good_record_of_nobody_in_the_cluster() {
+    only_counts(&records(&[&record(77, 1, &["198.18.9.9:1"])]), Counter::RecordsStrange);
+}
+
+#[test]
+fn a_record_that_another_operator_relays_is_as_good_as_from_its_owner() {
+    let (mut lone, link) = at_work();
+    let news = record(3, 51, &["198.18.9.9:1"]);
+    lone.say(link, &records(&[&news]));
+    assert_eq!(lone.node.database().newest(&node_id(3)), Some(&news));
+}
+
+#[test]
+fn an_operator_that_equivocates_is_flagged_and_everybody_is_told() {
+    let (mut lone, link) = at_work();
+    let twin = record(3, 50, &["198.18.9.9:1"]);
+    lone.say(link, &records(&[&twin]));
+    assert!(lone.events.contains(&Event::Equivocation { operator: operator(3), seq: 50 }));
+    assert!(lone.node.database().get(&node_id(3)).unwrap().versions.rival().is_some());
+    assert_eq!(lone.told.len(), 1, "the other linked operator hears of it");
+}
+
+/// The peer that breaks the protocol loses its link, and nothing else happens.
+fn violates(bytes: &[u8], how: Violation) {
+    let (mut lone, link) = at_work();
+    let (database, own, links) = everything(&lone);
+    lone.say_bytes(link, bytes);
+    assert_eq!(everything(&lone), (database, own, links - 1));
+    assert_eq!(lone.closed, [(link, CloseReason::Violation)]);
+    assert!(lone.events.contains(&Event::Violated { operator: operator(1), how }), "{how:?}");
+    // What it says afterwards is not heard.
+    lone.say_bytes(link, &records(&[&record(3, 99, &[])]).encode());
+    assert_eq!(lone.node.database().newest(&node_id(3)).unwrap().seq(), 50);
+}
+
+#[test]
+fn frames_that_break_the_protocol() {
+    violates(&(FRAME_BYTES_MAX as u32 + 1).to_be_bytes(), Violation::Oversized);
+    violates(&[0xff; 64], Violation::Oversized);
+    violates(&[0, 0, 0, 2, 0xc1, 9], Violation::Version(9));
+    violates(&[0, 0, 0, 1, 0x01], Violation::Malformed);
+    violates(&[0, 0, 0, 0], Violation::Malformed);
+    violates(&hello(&[]).encode(), Violation::OutOfOrder);
+}
+
+#[test]
+fn a_word_before_hello_breaks_the_protocol() {
+    let (mut lone, _) = at_work();
+    let link = lone.open(3, "198.18.1.3:3610", None);
+    lone.say(link, &records(&[&record(3, 99, &[])]));
+    assert_eq!(lone.closed, [(link, CloseReason::Violation)]);
+    assert_eq!(lone.node.database().newest(&node_id(3)).unwrap().seq(), 50);
+}
+
+#[test]
+fn what_a_frame_says_before_the_one_that_violates_still_counts() {
+    let (mut lone, link) = at_work();
+    let good = records(&[&record(3, 51, &[])]).encode();
+    lone.say_bytes(link, &[&good[..], &[0xff; 8]].concat());
+    assert_eq!(lone.node.database().newest(&node_id(3)).unwrap().seq(), 51);
+    assert_eq!(lone.closed, [(link, CloseReason::Violation)]);
+}
+
+#[test]
+fn a_link_for_a_stranger_or_for_ourselves_is_closed_at_once() {
+    for who in [77, 0] {
+        let (mut lone, _) = at_work();
+        let before = everything(&lone);
+        let link = lone.open(who, "198.18.1.3:3610", None);
+        assert_eq!(lone.closed, [(link, CloseReason::Stranger)]);
+        assert_eq!((everything(&lone), lone.count(Counter::Strangers)), (before, 1));
+        assert!(!lone.node.admits(key(who).public_key().as_bytes()));
+    }
+}
+
+#[test]
+fn inputs_about_links_and_dials_that_are_gone_are_ignored() {
+    let (mut lone, link) = at_work();
+    lone.close(link);
+    let before = everything(&lone);
+    lone.close(link);
+    lone.input(Input::LinkMoved { link, remote: address("198.18.0.9:9") });
+    lone.input(Input::LinkBytes { link, bytes: &[1, 2, 3] });
+    lone.input(Input::DialFailed { dial: stayfound_core::node::DialId(9_999) });
+    lone.input(Input::Hint { operator: operator(99), address: address("198.18.0.9:9") });
+    assert_eq!(everything(&lone), before);
+}
+
+#[test]
+fn a_thousand_links_of_one_operator_leave_a_few() {
+    for peer in 1..4 {
+        let (mut lone, _) = at_work();
+        for n in 0..1_000u16 {
+            lone.open(peer, &format!("198.18.1.3:{}", n + 1), None);
+        }
+        let open =
+            1_000 - lone.closed.iter().filter(|(_, w)| *w == CloseReason::Superseded).count();
+        assert!(open <= stayfound_core::mesh::LINKS_PER_PEER_MAX, "{open} links stay");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(
+            env!("CARGO_MANIFEST_DIR"), "/../proptest-regressions/hostile.txt"
+        )))),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn random_bytes_change_nothing(
+        bytes in prop::collection::vec(any::<u8>(), 1..2_000),
+        greeted in any::<bool>(),
+    ) {
+        let (mut lone, link) = at_work();
+        let link = if greeted { link } else { lone.open(3, "198.18.1.3:3610", None) };
+        let (database, own, links) = everything(&lone);
+        for piece in bytes.chunks(97) {
+            lone.say_bytes(link, piece);
+        }
+        let after = everything(&lone);
+        prop_assert_eq!((after.0, after.1), (database, own));
+        prop_assert!(after.2 + usize::from(greeted) >= links);
+    }
+
+    /// Frames of the right form with anything in them.
+    #[test]
+    fn random_records_change_nothing(
+        bytes in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..400), 0..20),
+        flip in any::<prop::sample::Index>(),
+    ) {
+        let (mut lone, link) = at_work();
+        let before = everything(&lone);
+        let mut near = record(3, 51, &["198.18.9.9:1"]).as_bytes().to_vec();
+        let place = flip.index(near.len());
+        near[place] ^= 0x40;
+        let bytes = bytes.into_iter().chain([near]).map(Bytes::from).collect();
+        lone.say(link, &Frame::Records(bytes));
+        prop_assert_eq!(everything(&lone), before);
+    }
+}
