@@ -200,6 +200,9 @@ impl Outcome {
             Some(_) => "divergence".into(),
             None => kind.unwrap_or("ok".into()),
         };
+        let counts = self.report.counts.iter();
+        let counts: serde_json::Map<String, Value> =
+            counts.map(|(counter, times)| (counter.name().into(), (*times).into())).collect();
         json!({
             "seed": self.scenario.seed,
             "options": options,
@@ -209,6 +212,7 @@ impl Outcome {
             "command": self.command,
             "events": self.report.trace.events(),
             "virtual_seconds": self.report.until.0 as f64 / 1e9,
+            "counts": counts,
             "trace": format!("{:016x}", self.report.trace.hash()),
         })
     }

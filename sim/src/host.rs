@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use stayfound_core::chance::{Chance, Stream};
 use stayfound_core::database::Row;
-use stayfound_core::node::{Config, Node, Ticket};
+use stayfound_core::node::{Config, Counter, Node, Ticket};
 use stayfound_core::record::NodeId;
 use stayfound_core::time::{Mono, Wall};
 
@@ -56,6 +56,7 @@ pub(crate) struct Host {
     /// When its process has heard of the latest change of its interfaces.
     pub(crate) told_at: Moment,
     pub(crate) notices: Stream,
+    pub(crate) counts: BTreeMap<Counter, u64>,
 }
 
 /// A running node.
@@ -129,7 +130,8 @@ impl Host {
         let (left, came) = (before.map(|at| at.ip()), after.map(|at| at.ip()));
         let changed = self.uplink == Uplink::Direct && left != came;
         let (down, up) = (left.map(Local::Down), came.map(Local::Up));
-        let mut notices: Vec<Local> = [down, up].into_iter().flatten().filter(|_| changed).collect();
+        let mut notices: Vec<Local> =
+            [down, up].into_iter().flatten().filter(|_| changed).collect();
         if self.notices.hits(1, 2) {
             notices.reverse(); // make before break
         }
@@ -231,7 +233,8 @@ mod tests {
             let mut disk = Disk::new(DiskSpeed::Slow, chance);
             let mut last = Moment::default();
             for n in 0..4 {
-                let due = disk.write(Moment::default() + 1.ms(), Ticket(n), row(n as u8 / 2, n as u8));
+                let due =
+                    disk.write(Moment::default() + 1.ms(), Ticket(n), row(n as u8 / 2, n as u8));
                 assert!(due >= last);
                 last = due;
             }

@@ -12,5 +12,6 @@ pub mod oracle;
 pub mod queue;
 pub mod run;
 pub mod scenario;
+pub mod script;
 pub mod trace;
 pub mod world;

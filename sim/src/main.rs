@@ -8,6 +8,11 @@ use stayfound_sim::run::note_panic;
 mod cli;
 
 fn main() -> ExitCode {
-    std::panic::set_hook(Box::new(note_panic));
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !note_panic(info) {
+            print(info);
+        }
+    }));
     cli::main(&cli::Cli::parse())
 }

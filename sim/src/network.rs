@@ -218,9 +218,8 @@ impl Network {
     /// The process of a host dies without a word.
     pub fn died(&mut self, host: HostId, now: Moment, queue: &mut Queue<Event>) {
         self.sites[host.0].process = None;
-        let dialling = |link: &Link| {
-            link.dialler.host == host && link.dialler.state == EndState::Opening
-        };
+        let dialling =
+            |link: &Link| link.dialler.host == host && link.dialler.state == EndState::Opening;
         self.links.retain(|_, link| !dialling(link));
         for (wire, side) in std::mem::take(&mut self.sites[host.0].links).into_values() {
             self.link_mut(wire).end_mut(side).state = EndState::Closed;
@@ -413,7 +412,8 @@ impl Network {
         }
         let link = &self.links[&wire];
         let host = link.acceptor.as_ref().expect("somebody answered").host;
-        let (dialler, remote) = (link.dialler.host, link.sent_from.expect("it sent from somewhere"));
+        let (dialler, remote) =
+            (link.dialler.host, link.sent_from.expect("it sent from somewhere"));
         let peer = self.sites[dialler.0].key;
         if !admits(host, &peer) {
             self.shut(wire, Side::Acceptor);
@@ -516,13 +516,7 @@ impl Network {
 
     /// A notice of closing goes out once; if it is lost, the far end's next keep-alive calls for
     /// another.
-    fn announce_close(
-        &mut self,
-        wire: Wire,
-        from: Side,
-        now: Moment,
-        queue: &mut Queue<Event>,
-    ) {
+    fn announce_close(&mut self, wire: Wire, from: Side, now: Moment, queue: &mut Queue<Event>) {
         let link = &self.links[&wire];
         let (Some(near), Some(far)) = (link.host(from), link.host(from.other())) else { return };
         let site = &mut self.sites[near.0];

@@ -197,7 +197,8 @@ impl Oracle {
     /// Writes up to this one are durable.
     pub fn durable(&mut self, now: Moment, host: HostId, ticket: Ticket) {
         let subject = &mut self.subjects[host.0];
-        while let Some(write) = subject.writes.pop_front_if(|write| write.ticket <= ticket) {
+        let many = subject.writes.iter().take_while(|write| write.ticket <= ticket).count();
+        for write in subject.writes.drain(..many) {
             let Some(record) = write.record else { continue };
             if write.key == subject.node_id {
                 let proof = (write.key, *record.content_hash());
@@ -219,8 +220,7 @@ impl Oracle {
             let needle = record.as_bytes();
             if unknown && bytes.windows(needle.len()).any(|window| window == needle) {
                 let (who, seq) = (self.name(host), record.seq());
-                let sentence =
-                    format!("{who} says its record with seq {seq} before it is durable");
+                let sentence = format!("{who} says its record with seq {seq} before it is durable");
                 return Err(Finding::safety(now, sentence));
             }
         }
@@ -261,12 +261,7 @@ impl Oracle {
     ///
     /// # Errors
     /// Whatever must never be.
-    pub fn observe(
-        &mut self,
-        now: Moment,
-        host: HostId,
-        view: View<'_>,
-    ) -> Result<(), Finding> {
+    pub fn observe(&mut self, now: Moment, host: HostId, view: View<'_>) -> Result<(), Finding> {
         self.observe_database(host, view.database)
             .and_then(|()| self.observe_own(host, view.own))
             .and_then(|()| self.observe_links(host, view.links))
@@ -326,11 +321,7 @@ impl Oracle {
         self.observe_record(&name, own)
     }
 
-    fn observe_links(
-        &self,
-        host: HostId,
-        links: &[(OperatorIndex, LinkId)],
-    ) -> Result<(), String> {
+    fn observe_links(&self, host: HostId, links: &[(OperatorIndex, LinkId)]) -> Result<(), String> {
         if host.0 >= self.operators {
             return Ok(()); // a stranger may believe what it likes
         }
@@ -373,7 +364,9 @@ impl Oracle {
             let at = addresses[who].expect("who is owed something is somewhere");
             if !own.endpoints().quic_addresses().any(|named| named == at) {
                 let (name, seq) = (self.name(HostId(who)), own.seq());
-                return Err(format!("{name} is at {at}, which its record (seq {seq}) does not say"));
+                return Err(format!(
+                    "{name} is at {at}, which its record (seq {seq}) does not say"
+                ));
             }
         }
         Ok(())

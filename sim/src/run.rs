@@ -1,8 +1,11 @@
 //! Running a scenario, once to see whether it holds, or twice to see whether it repeats.
 
 use std::any::Any;
-use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+
+use stayfound_core::node::Counter;
 
 use crate::moment::Moment;
 use crate::oracle::{Finding, Kind};
@@ -11,6 +14,8 @@ use crate::trace::{Divergence, Trace};
 use crate::world::World;
 
 thread_local! {
+    /// Whether this thread is in a run, whose panics are findings.
+    static RUNNING: Cell<bool> = const { Cell::new(false) };
     /// Where the last panic of this thread happened, if somebody keeps it: see [`note_panic`].
     static PANICKED_AT: RefCell<Option<String>> = const { RefCell::new(None) };
 }
@@ -24,26 +29,31 @@ pub struct Report {
     pub trace: Trace,
     /// How much virtual time it took.
     pub until: Moment,
+    /// How often each thing happened, at all nodes together.
+    pub counts: BTreeMap<Counter, u64>,
 }
 
-/// For a panic hook: keeps where a panic happened, so that a finding can say it, and prints
-/// nothing.
-pub fn note_panic(info: &std::panic::PanicHookInfo<'_>) {
+/// For a panic hook: keeps where a panic in a run happened, so that the finding can say it.
+/// Answers whether it was one; any other is for the hook to print.
+pub fn note_panic(info: &PanicHookInfo<'_>) -> bool {
     let place = info.location().map(ToString::to_string);
     PANICKED_AT.with(|at| *at.borrow_mut() = place);
+    RUNNING.get()
 }
 
 /// Runs a scenario.
 #[must_use]
 pub fn run(scenario: &Scenario, trace: Trace) -> Report {
     let mut world = World::new(&scenario.setup, &scenario.chance(), trace);
+    RUNNING.set(true);
     let ran = catch_unwind(AssertUnwindSafe(|| drive(&mut world, scenario)));
+    RUNNING.set(false);
     let finding = match ran {
         Ok(driven) => driven.err(),
         Err(payload) => Some(panicked(&world, payload.as_ref())),
     };
-    let until = world.now();
-    Report { finding, until, trace: world.into_trace() }
+    let (until, counts) = (world.now(), world.counts());
+    Report { finding, until, counts, trace: world.into_trace() }
 }
 
 /// Runs a scenario twice; answers the first event in which the runs differ, and the first run.

@@ -18,8 +18,8 @@ use crate::event::HostId;
 use crate::moment::Moment;
 use crate::world::Setup;
 
-mod build;
-mod draw;
+pub(crate) mod build;
+pub(crate) mod draw;
 mod options;
 
 pub use options::{Bootstrap, Families, FaultKind, Options, SeqStyle};

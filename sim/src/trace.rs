@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use stayfound_core::node::{Event, Input, Output};
 
+use crate::event::HostId;
 use crate::moment::Moment;
+use crate::scenario::Fault;
 
 /// The hash of everything that happened so far: each event (time, node, input with its content)
 /// and each output. Integers only, so that every machine agrees.
@@ -21,6 +23,8 @@ pub struct Trace {
 pub struct Entry {
     /// When.
     pub at: Moment,
+    /// At which host.
+    pub host: HostId,
     /// The rolling hash after it.
     pub hash: u64,
     /// In words.
@@ -64,20 +68,21 @@ impl Trace {
     }
 
     /// An event begins; `what` says it in words and is asked only when recording.
-    pub(crate) fn event(&mut self, at: Moment, who: usize, what: impl FnOnce() -> String) {
+    pub(crate) fn event(&mut self, at: Moment, host: HostId, what: impl FnOnce() -> String) {
         self.events += 1;
         self.word(at.0);
-        self.word(who as u64);
+        self.word(host.0 as u64);
         let hash = self.hash;
         if let Some(entries) = &mut self.recording {
-            entries.push(Entry { at, hash, text: what() });
+            entries.push(Entry { at, host, hash, text: what() });
         }
     }
 
     /// A fault: its words are its content.
-    pub(crate) fn fault(&mut self, at: Moment, who: usize, what: &str) {
-        self.event(at, who, || what.to_owned());
+    pub(crate) fn fault(&mut self, at: Moment, fault: &Fault) {
+        let what = fault.to_string();
         self.bytes(what.as_bytes());
+        self.event(at, fault.host, || what);
         self.seal();
     }
 
@@ -143,7 +148,7 @@ impl Trace {
             Output::Count(counter) => self.words([26, *counter as u64]),
         }
         if let Some(last) = self.recording.as_mut().and_then(|entries| entries.last_mut()) {
-            last.text.push_str("\n    ");
+            last.text.push_str("\n                   ");
             last.text.push_str(&in_words(output));
         }
         self.seal();
@@ -231,7 +236,8 @@ fn in_words(output: &Output) -> String {
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:>12}  {}  (trace {:016x})", self.at.to_string(), self.text, self.hash)
+        let (at, host) = (self.at.to_string(), self.host.0);
+        write!(f, "{at:>14}  {host}: {}  (trace {:016x})", self.text, self.hash)
     }
 }
 
@@ -262,7 +268,7 @@ mod tests {
     fn record(inputs: &[(u64, Input<'_>)]) -> Trace {
         let mut trace = Trace::recording();
         for (at, input) in inputs {
-            trace.event(Moment(*at), 2, || input_in_words(input));
+            trace.event(Moment(*at), HostId(2), || input_in_words(input));
             trace.input(input);
         }
         trace

@@ -1,11 +1,12 @@
 //! The event loop: hosts, network and oracle under one clock, in one order.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use stayfound_core::chance::Chance;
 use stayfound_core::cluster::OperatorIndex;
-use stayfound_core::node::{Config, Input, LinkId, Node, Output};
+use stayfound_core::node::{Config, Counter, Input, LinkId, Node, Output};
 use stayfound_core::step;
 
 use crate::event::{Event, HostId, Local};
@@ -79,19 +80,24 @@ impl World {
             let label = |what: &str| chance.stream(&format!("{what} of host {place}"));
             let mut seed = [0; 32];
             seed[..8].copy_from_slice(&label("seeds").draw().to_le_bytes());
-            world.add(host, place < setup.operators, Host {
-                config: host.config.clone(),
-                uplink: host.uplink,
-                address: host.address,
-                online: true,
-                dual_stack: host.dual_stack,
-                disk: Disk::new(setup.disks, label("disk")),
-                process: None,
-                starts: 0,
-                chance: Chance::new(seed),
-                told_at: Moment::default(),
-                notices: label("notices"),
-            });
+            world.add(
+                host,
+                place < setup.operators,
+                Host {
+                    config: host.config.clone(),
+                    uplink: host.uplink,
+                    address: host.address,
+                    online: true,
+                    dual_stack: host.dual_stack,
+                    disk: Disk::new(setup.disks, label("disk")),
+                    process: None,
+                    starts: 0,
+                    chance: Chance::new(seed),
+                    told_at: Moment::default(),
+                    notices: label("notices"),
+                    counts: BTreeMap::new(),
+                },
+            );
             let id = world.network.add(host.config.key.public_key(), chance);
             assert_eq!(id, HostId(place));
             world.network.moved(id, Some(host.address), world.now, &mut world.queue);
@@ -140,6 +146,20 @@ impl World {
     #[must_use]
     pub fn node(&self, host: HostId) -> Option<&Node> {
         self.hosts[host.0].process.as_ref().map(|process| &process.node)
+    }
+
+    /// How often something happened at a host, through all its starts.
+    #[must_use]
+    pub fn count(&self, host: HostId, counter: Counter) -> u64 {
+        self.hosts[host.0].counts.get(&counter).copied().unwrap_or_default()
+    }
+
+    /// How often each thing happened at all hosts together.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<Counter, u64> {
+        let hosts = || (0..self.hosts.len()).map(HostId);
+        let sum = |counter| hosts().map(|host| self.count(host, counter)).sum();
+        Counter::ALL.into_iter().map(|counter| (counter, sum(counter))).collect()
     }
 
     /// Every link that is open at both ends.
@@ -202,7 +222,7 @@ impl World {
         if !self.is_possible(fault) {
             return Ok(false);
         }
-        self.trace.fault(self.now, host.0, &fault.to_string());
+        self.trace.fault(self.now, fault);
         if self.is_operator(host) {
             self.oracle.reach.apply(fault);
         }
@@ -332,7 +352,7 @@ impl World {
     fn feed(&mut self, id: HostId, input: Input<'_>) -> Result<(), Finding> {
         self.turn = id;
         let process = self.hosts[id.0].process.as_mut().expect("only what runs is fed");
-        self.trace.event(self.now, id.0, || input_in_words(&input));
+        self.trace.event(self.now, id, || input_in_words(&input));
         self.trace.input(&input);
         let mut outputs = std::mem::take(&mut self.outputs);
         let mono = process.mono(self.now);
@@ -377,7 +397,8 @@ impl World {
                 let what = Local::Durable(ticket);
                 self.queue.push(at, Event::Local { host: id, process, what });
             }
-            Output::Event(_) | Output::Count(_) => {}
+            Output::Count(counter) => *self.hosts[id.0].counts.entry(counter).or_default() += 1,
+            Output::Event(_) => {}
         }
         Ok(())
     }

@@ -144,9 +144,7 @@ mod tests {
     #[test]
     fn loss_delays_and_never_swallows() {
         let (paths, mut chance) = paths(100);
-        let late = (0..10_000)
-            .filter(|_| paths.flight(0, 1, &mut chance) >= HANDSHAKE_PTO)
-            .count();
+        let late = (0..10_000).filter(|_| paths.flight(0, 1, &mut chance) >= HANDSHAKE_PTO).count();
         assert!((800..1_200).contains(&late), "{late} of 10,000 at 10 %");
         let worst = (0..10_000).map(|_| paths.bytes(0, 1, &mut chance)).max().unwrap();
         assert!(worst < Duration::from_secs(30), "{worst:?}");

@@ -103,7 +103,10 @@ impl Bench {
         let mut bench = Self::new();
         bench.dial(A, 1, B, 2);
         bench.run(1.s());
-        assert_eq!((bench.take(A), bench.take(B)), (vec!["dialled".into()], vec!["accepted".into()]));
+        assert_eq!(
+            (bench.take(A), bench.take(B)),
+            (vec!["dialled".into()], vec!["accepted".into()])
+        );
         bench
     }
 

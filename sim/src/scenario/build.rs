@@ -53,7 +53,11 @@ impl Addresses {
 }
 
 /// The hosts of a world.
-pub(super) fn setup(options: &Options, addresses: &mut Addresses, chance: &Chance) -> Setup {
+pub(crate) fn setup(options: &Options, chance: &Chance) -> Setup {
+    setup_at(options, &mut Addresses::new(options.families, chance), chance)
+}
+
+pub(super) fn setup_at(options: &Options, addresses: &mut Addresses, chance: &Chance) -> Setup {
     let n = options.operators;
     let hosts = n + options.strangers;
     let at: Vec<SocketAddr> = (0..hosts).map(|_| addresses.fresh()).collect();

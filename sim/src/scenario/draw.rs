@@ -28,9 +28,16 @@ impl Scenario {
     #[must_use]
     pub fn draw(seed: u64) -> Self {
         let chance = chance(seed);
-        let options = draw_options(&mut chance.stream("options"));
-        let mut addresses = Addresses::new(options.families, &chance);
-        let setup = build::setup(&options, &mut addresses, &chance);
+        let mut options = draw_options(&mut chance.stream("options"));
+        let build = |options: &Options| {
+            let mut addresses = Addresses::new(options.families, &chance);
+            (build::setup_at(options, &mut addresses, &chance), addresses)
+        };
+        let (mut setup, mut addresses) = build(&options);
+        if !bootstraps(&setup) {
+            options.bootstrap = Bootstrap::Hints;
+            (setup, addresses) = build(&options);
+        }
         let mut draft = Draft {
             reach: build_reach(&setup),
             at: setup.hosts.iter().map(|host| host.address).collect(),
@@ -55,7 +62,8 @@ impl Scenario {
     }
 }
 
-pub(super) fn chance(seed: u64) -> Chance {
+/// All chance of a seed.
+pub(crate) fn chance(seed: u64) -> Chance {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     Chance::new(bytes)
@@ -102,6 +110,16 @@ fn one_of<'a, T>(choices: &'a [T], draws: &mut Stream) -> &'a T {
     &choices[draws.below(choices.len() as u64) as usize]
 }
 
+/// Whether everybody finds everybody if all start and nothing happens. Operators behind routers,
+/// of whom each is told of too few others to learn from them where it is, do not.
+fn bootstraps(setup: &Setup) -> bool {
+    let mut reach = build_reach(setup);
+    for host in (0..setup.operators).map(HostId) {
+        reach.apply(&Fault { host, what: What::Start });
+    }
+    reach.is_whole()
+}
+
 fn build_reach(setup: &Setup) -> Reach {
     let mut reach = Reach::default();
     for host in &setup.hosts[..setup.operators] {
@@ -130,7 +148,7 @@ impl Draft<'_> {
             self.schedule.push(line(at, host, What::Start));
         }
         self.finish(0);
-        assert!(self.reach.is_whole(), "every way to bootstrap leads to a mesh");
+        assert!(self.reach.is_whole(), "nobody bootstraps into less than a mesh");
     }
 
     /// Some faults close to one another, then quiet.

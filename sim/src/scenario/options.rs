@@ -106,6 +106,26 @@ impl FaultKind {
 }
 
 impl Options {
+    /// The least surprising choices: operators of one continent with fixed lines, each found
+    /// through the manifest. For scripts, which name what differs.
+    #[must_use]
+    pub fn plain(operators: usize) -> Self {
+        Self {
+            operators,
+            strangers: 0,
+            forwarded: 0,
+            fixed: 0,
+            latency: Latency::Continental,
+            loss: Loss(0),
+            disks: DiskSpeed::Fast,
+            families: Families::V4,
+            bootstrap: Bootstrap::Manifest,
+            seqs: SeqStyle::Millis,
+            mix: Vec::new(),
+            episodes: 0,
+        }
+    }
+
     /// Name and value of each, for people and for tables.
     #[must_use]
     pub fn lines(&self) -> Vec<(&'static str, String)> {
