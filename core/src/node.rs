@@ -135,6 +135,12 @@ impl Node {
             node.emit(Event::Damaged { what: damage.to_string() });
         }
         node.merge_manifest();
+        for operator in node.manifest.operators() {
+            // A newer record may name an address that only its neighbours can reach.
+            for address in operator.record.endpoints().quic_addresses() {
+                node.mesh.hint(now, operator.index, address);
+            }
+        }
         for (operator, address) in hints {
             let known = node.manifest.get(operator).is_some() && operator != own_index;
             if !known || !is_usable(address) {
@@ -277,6 +283,13 @@ impl Node {
         }
     }
 
+    /// What peers say of our address changed.
+    fn reconsider(&mut self) {
+        if self.reissue() {
+            self.mesh.we_moved(self.now, false);
+        }
+    }
+
     /// Signs a new record if it is due; answers whether the addresses in it changed. It is
     /// published when it is durable, not before: otherwise a crash could make us sign two
     /// different records with one sequence number.
@@ -360,10 +373,12 @@ impl Node {
             Action::Records { link, from, records } => self.heard_records(link, from, &records),
             Action::Seen { link, from, address } => self.seen(link, from, address),
             Action::Gone { link, from, lost } => {
-                self.identity.forget(link);
                 if lost {
                     self.emit(Event::Lost { operator: from });
                 }
+                // A majority that only dead links upheld may be gone with this one.
+                self.identity.forget(link);
+                self.reconsider();
             }
             Action::Violated { from, how } => self.emit(Event::Violated { operator: from, how }),
             Action::Count(counter) => self.count(counter),

@@ -171,6 +171,45 @@ fn behind_a_nat_the_last_known_address_is_kept_until_peers_tell_another() {
 }
 
 #[test]
+fn the_newer_of_two_quorums_is_believed_and_one_that_dead_links_hid_appears() {
+    let mut lone = Lone::on_host(config(7), &["192.168.1.5"]);
+    let link = |lone: &mut Lone, peer: u8, at: &str| {
+        let link = lone.greet(peer, &format!("203.0.113.{peer}:3610"));
+        lone.say(link, &seen(at));
+        link
+    };
+    let dead = [1, 2, 3].map(|peer| link(&mut lone, peer, "198.18.0.77:3610"));
+    assert_eq!(lone.own_address(), Some(address("198.18.0.77:3610")));
+    for peer in 4..=6 {
+        link(&mut lone, peer, "198.18.0.78:3610");
+    }
+    assert_eq!(lone.own_address(), Some(address("198.18.0.78:3610")));
+    lone.say(dead[0], &seen("198.18.0.77:3610"));
+    assert_eq!(lone.own_address(), Some(address("198.18.0.77:3610")), "it said so last");
+    lone.close(dead[0]);
+    assert_eq!(lone.own_address(), Some(address("198.18.0.78:3610")));
+}
+
+#[test]
+fn a_private_address_does_not_displace_the_public_one_of_the_manifest() {
+    let listed = (0..4).map(|i| record(i, 0, &[&format!("198.18.0.{}:3610", i + 1)])).collect();
+    let manifest =
+        stayfound_core::cluster::Manifest::new("test".into(), "UUID".into(), CLUSTER, 1, listed);
+    let config = Config { manifest: manifest.unwrap(), ..config(4) };
+    let mut lone = Lone::on_host(config, &["192.168.1.5"]);
+    assert_eq!(lone.own_address(), Some(address("198.18.0.1:3610")));
+    // Nor does a peer's private address make us forget where the manifest says that it is.
+    let link = lone.greet(1, "198.18.0.2:3610");
+    lone.say(link, &records(&[&record(2, 9, &["10.0.0.2:3610"])]));
+    for (_, dial, _) in std::mem::take(&mut lone.dials) {
+        lone.input(stayfound_core::node::Input::DialFailed { dial });
+    }
+    lone.pass(std::time::Duration::from_secs(60));
+    let dialled: Vec<_> = lone.dials.iter().map(|(_, _, address)| address.to_string()).collect();
+    assert!(dialled.contains(&"198.18.0.3:3610".to_owned()), "{dialled:?}");
+}
+
+#[test]
 fn after_data_loss_we_publish_above_the_record_that_peers_hand_back() {
     let lost = record(0, EPOCH.0 + 1_000_000, &["198.18.0.50:3610"]);
     let mut lone = Lone::on_host(config(4), &["198.18.0.1"]);

@@ -1,1 +1,22 @@
-//! x
+//! stayfound keeps the operators of a distributed-validator cluster findable for one another,
+//! however their addresses move, with no relay in the middle.
+//!
+//! This is the driver: it runs the pure core (`stayfound-core`) over real QUIC. [`Mesh`] is the
+//! handle that other programs embed; the binary `stayfound` is a thin shell over it. No global
+//! state, and nothing here ends the process.
+
+pub mod cli;
+pub mod config;
+pub mod keyfile;
+pub mod link;
+pub mod mesh;
+pub mod status;
+pub mod store;
+pub mod testnet;
+
+mod daemon;
+mod interfaces;
+mod socket;
+
+pub use mesh::{Builder, Mesh, MeshError};
+pub use stayfound_core as core;

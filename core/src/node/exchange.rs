@@ -120,9 +120,7 @@ impl Node {
     pub(super) fn seen(&mut self, link: LinkId, from: OperatorIndex, address: SocketAddr) {
         let Some(observer) = self.mesh.link(link).map(|link| link.remote) else { return };
         self.identity.observed(from, link, observer, address);
-        if self.reissue() {
-            self.mesh.we_moved(self.now, false);
-        }
+        self.reconsider();
     }
 
     /// Pushes a record to every link but the one it came over. Records are signed, so anybody may

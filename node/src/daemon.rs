@@ -1,0 +1,286 @@
+//! The loop around the core's `step`: one task owns the core, feeds it what happens, and does what
+//! it wants done.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use stayfound_core::cluster::OperatorIndex;
+use stayfound_core::mesh::LinkId;
+use stayfound_core::node::{Config, Counter, Event, Input, Node, Output, step};
+use stayfound_core::time::{Mono, Wall};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, info};
+
+use self::refusals::Refusals;
+use self::start::Opened;
+use self::writer::Writer;
+use crate::interfaces::{self, Change};
+use crate::link::endpoint::{Endpoint, Failure, Report};
+use crate::link::stream::Link;
+use crate::mesh::MeshError;
+use crate::socket;
+use crate::status::{Counters, Status};
+use crate::store::Store;
+
+mod events;
+mod refusals;
+mod start;
+mod writer;
+
+/// How long peers are given to hear that we stop.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// How many events may wait for a slow listener.
+const EVENTS_MAX: usize = 1024;
+
+/// What the application asks for.
+pub(crate) enum Command {
+    Hint { operator: OperatorIndex, address: SocketAddr },
+    Rebind { address: SocketAddr, answer: oneshot::Sender<Result<SocketAddr, MeshError>> },
+    Stop,
+}
+
+/// What the application looks at.
+pub(crate) struct Outlets {
+    pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) status: watch::Sender<Status>,
+    pub(crate) local: watch::Sender<SocketAddr>,
+}
+
+/// Everything that a running node consists of.
+pub(crate) struct Daemon {
+    node: Node,
+    started: (Instant, Wall),
+    wake_at: Option<Mono>,
+    endpoint: Endpoint,
+    reports: mpsc::Receiver<Report>,
+    links: BTreeMap<LinkId, Link>,
+    /// Links that we closed because the peer does not read; the core is yet to be told.
+    unread: Vec<LinkId>,
+    writer: Writer,
+    /// Changes of the host's addresses, from the moment that the socket served all of them.
+    changes: Option<mpsc::Receiver<Change>>,
+    commands: mpsc::UnboundedReceiver<Command>,
+    outlets: Outlets,
+    counters: Counters,
+    refusals: Refusals,
+}
+
+impl Daemon {
+    /// Opens everything, and tells the core where it is.
+    ///
+    /// # Errors
+    /// [`MeshError`]; everything is closed again then.
+    pub(crate) async fn start(
+        config: Config,
+        listen: SocketAddr,
+        store: Box<dyn Store>,
+        commands: mpsc::UnboundedReceiver<Command>,
+    ) -> Result<Self, MeshError> {
+        let (writer, rows) = Writer::start(store).await.map_err(MeshError::Store)?;
+        let opened = match Opened::new(config, listen, &rows).await {
+            Ok(opened) => opened,
+            Err(error) => {
+                writer.close().await.map_err(MeshError::Store)?;
+                return Err(error);
+            }
+        };
+        let Opened { node, started, endpoint, reports, local, addresses, changes } = opened;
+        let counters = Counters::default();
+        let outlets = Outlets {
+            events: broadcast::channel(EVENTS_MAX).0,
+            status: watch::channel(Status::of(&node, &counters, None, started.1)).0,
+            local: watch::channel(local).0,
+        };
+        let mut daemon = Self {
+            node,
+            started,
+            wake_at: None,
+            endpoint,
+            reports,
+            links: BTreeMap::new(),
+            unread: Vec::new(),
+            writer,
+            changes,
+            commands,
+            outlets,
+            counters,
+            refusals: Refusals::default(),
+        };
+        for ip in addresses {
+            daemon.step(Input::AddressUp { ip });
+        }
+        daemon.step(Input::Bound { local });
+        info!(%local, operator = %daemon.node.own_index(), "started");
+        Ok(daemon)
+    }
+
+    /// What the application looks at.
+    pub(crate) fn outlets(&self) -> &Outlets {
+        &self.outlets
+    }
+
+    /// Runs until the application says stop or is gone, or until the store fails.
+    pub(crate) async fn run(mut self) -> Result<(), MeshError> {
+        while self.turn().await {}
+        debug!("stopping");
+        let Self { endpoint, reports, links, writer, commands, .. } = self;
+        drop((reports, links));
+        let (stored, ()) = tokio::join!(writer.close(), endpoint.close(GOODBYE));
+        drop(commands); // last: whoever watches it learns that everything has ended
+        stored.map_err(MeshError::Store)
+    }
+
+    /// Waits for the next thing to happen and acts on it; answers whether to go on.
+    async fn turn(&mut self) -> bool {
+        let wake_at = self.wake_at.map(|Mono(at)| self.started.0 + Duration::from_nanos(at));
+        tokio::select! {
+            command = self.commands.recv() => match command {
+                None | Some(Command::Stop) => return false,
+                Some(Command::Hint { operator, address }) => {
+                    self.step(Input::Hint { operator, address });
+                }
+                Some(Command::Rebind { address, answer }) => {
+                    let _ = answer.send(self.rebind(address).await); // maybe nobody waits for it
+                }
+            },
+            ticket = self.writer.durable() => match ticket {
+                None => return false,
+                Some(ticket) => self.step(Input::Durable { ticket }),
+            },
+            report = self.reports.recv() => {
+                self.reported(report.expect("the endpoint, which reports, is ours"));
+            }
+            change = next(&mut self.changes) => self.step(match change {
+                Change::Up(ip) => Input::AddressUp { ip },
+                Change::Down(ip) => Input::AddressDown { ip },
+            }),
+            () = sleep_until(wake_at.unwrap_or(self.started.0)), if wake_at.is_some() => {
+                self.step(Input::Wake);
+            }
+        }
+        true
+    }
+
+    fn reported(&mut self, report: Report) {
+        match report {
+            Report::Opened { id, link, peer, remote, dial } => {
+                debug!(link = id.0, %remote, %peer, dialled = dial.is_some(), "a link opened");
+                self.links.insert(id, link);
+                self.step(Input::LinkOpened { link: id, peer, remote, dial });
+            }
+            Report::DialFailed { dial, remote, why } => {
+                self.refusals.happened(remote, true, &why);
+                self.step(Input::DialFailed { dial });
+            }
+            Report::Refused { remote, why } => {
+                self.refusals.happened(remote, false, &why);
+                if matches!(why, Failure::Stranger) {
+                    self.counters.count(Counter::Strangers);
+                    self.publish();
+                }
+            }
+            // The last reports of a link may come after we closed it.
+            Report::Bytes { id, .. } | Report::Moved { id, .. } | Report::Closed { id, .. }
+                if !self.links.contains_key(&id) => {}
+            Report::Bytes { id, bytes } => self.step(Input::LinkBytes { link: id, bytes: &bytes }),
+            Report::Moved { id, remote } => {
+                debug!(link = id.0, %remote, "the peer moved");
+                self.step(Input::LinkMoved { link: id, remote });
+            }
+            Report::Closed { id, why } => {
+                debug!(link = id.0, why, "a link closed");
+                self.links.remove(&id);
+                self.step(Input::LinkClosed { link: id });
+            }
+        }
+    }
+
+    async fn rebind(&mut self, address: SocketAddr) -> Result<SocketAddr, MeshError> {
+        let socket = socket::bind(address).map_err(|error| MeshError::bind(address, error))?;
+        let local = socket.local_addr().map_err(|error| MeshError::bind(address, error))?;
+        if local.ip().is_unspecified() && self.changes.is_none() {
+            let (addresses, changes) = interfaces::watch().await.map_err(MeshError::Interfaces)?;
+            self.changes = Some(changes);
+            for ip in addresses {
+                self.step(Input::AddressUp { ip });
+            }
+        }
+        self.endpoint.rebind(socket).map_err(|error| MeshError::bind(address, error))?;
+        info!(%local, "moved");
+        self.outlets.local.send_replace(local);
+        self.step(Input::Bound { local });
+        Ok(local)
+    }
+
+    fn step(&mut self, input: Input<'_>) {
+        let now = Instant::now() - self.started.0;
+        let now = Mono(u64::try_from(now.as_nanos()).expect("584 years have not passed"));
+        let quiet = matches!(input, Input::LinkBytes { .. } | Input::Wake);
+        let mut outputs = Vec::new();
+        self.wake_at = step(&mut self.node, now, input, |output| outputs.push(output));
+        let changed = !quiet || !outputs.is_empty();
+        for output in outputs {
+            self.perform(output);
+        }
+        if changed {
+            self.publish();
+        }
+        while let Some(link) = self.unread.pop() {
+            debug!(link = link.0, "the peer does not read; closed");
+            self.step(Input::LinkClosed { link });
+        }
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Dial { dial, peer, address } => {
+                debug!(remote = %address, %peer, "dialling");
+                self.endpoint.dial(dial, peer, address);
+            }
+            Output::Send { link, bytes } => {
+                // The core may not know yet that we closed it.
+                let Some(open) = self.links.get(&link) else { return };
+                if open.send(bytes).is_err() {
+                    self.links.remove(&link);
+                    self.unread.push(link);
+                }
+            }
+            Output::Close { link, why } => {
+                debug!(link = link.0, ?why, "closing a link");
+                if let Some(open) = self.links.remove(&link) {
+                    open.close(why);
+                }
+                self.unread.retain(|unread| *unread != link);
+            }
+            Output::Persist { ticket, row } => self.writer.put(ticket, row),
+            Output::Event(event) => {
+                events::log(&event);
+                let _ = self.outlets.events.send(event); // maybe nobody listens
+            }
+            Output::Count(counter) => self.counters.count(counter),
+        }
+    }
+
+    /// Shows how the node stands now, if that is another than before.
+    fn publish(&mut self) {
+        let (since, wall) = self.started;
+        let now = wall + since.elapsed();
+        self.outlets.status.send_if_modified(|status| {
+            let new = Status::of(&self.node, &self.counters, Some(status), now);
+            let modified = new != *status;
+            *status = new;
+            modified
+        });
+    }
+}
+
+/// The next change of the host's addresses; never, if nobody watches.
+async fn next(changes: &mut Option<mpsc::Receiver<Change>>) -> Change {
+    match changes {
+        Some(changes) => changes.recv().await.expect("the watch goes on while we listen"),
+        None => pending().await,
+    }
+}

@@ -1,0 +1,67 @@
+//! What is opened before a node runs.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use stayfound_core::database::Row;
+use stayfound_core::keys::PublicKey;
+use stayfound_core::node::{Config, Node};
+use stayfound_core::time::{Mono, Wall};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::interfaces::{self, Change};
+use crate::link::Identity;
+use crate::link::endpoint::{Endpoint, Report};
+use crate::mesh::MeshError;
+use crate::socket;
+
+/// A node that knows nothing of its surroundings yet, and its surroundings.
+pub(super) struct Opened {
+    pub(super) node: Node,
+    pub(super) started: (Instant, Wall),
+    pub(super) endpoint: Endpoint,
+    pub(super) reports: mpsc::Receiver<Report>,
+    pub(super) local: SocketAddr,
+    pub(super) addresses: BTreeSet<IpAddr>,
+    pub(super) changes: Option<mpsc::Receiver<Change>>,
+}
+
+impl Opened {
+    pub(super) async fn new(
+        config: Config,
+        listen: SocketAddr,
+        rows: &[Row],
+    ) -> Result<Self, MeshError> {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|_| MeshError::Randomness)?;
+        let identity = Identity::new(&config.key).map_err(|_| MeshError::Randomness)?;
+        let own = config.key.public_key();
+        let keys = config.manifest.operators().iter().map(|operator| operator.public_key);
+        let admitted: Arc<[PublicKey]> = keys.filter(|key| *key != own).collect();
+        let started = (Instant::now(), wall());
+        let node = Node::new(config, seed, Mono(0), started.1, rows).map_err(MeshError::Start)?;
+
+        let bind = |error| MeshError::bind(listen, error);
+        let socket = socket::bind(listen).map_err(bind)?;
+        let local = socket.local_addr().map_err(bind)?;
+        let (addresses, changes) = match local.ip().is_unspecified() {
+            true => {
+                let (addresses, changes) =
+                    interfaces::watch().await.map_err(MeshError::Interfaces)?;
+                (addresses, Some(changes))
+            }
+            false => (BTreeSet::new(), None),
+        };
+        let (endpoint, reports) = Endpoint::start(socket, identity, admitted).map_err(bind)?;
+        Ok(Self { node, started, endpoint, reports, local, addresses, changes })
+    }
+}
+
+/// A clock set before 1970 counts as 1970: the time is only ever a floor of sequence numbers.
+fn wall() -> Wall {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Wall(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

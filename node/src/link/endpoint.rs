@@ -1,0 +1,280 @@
+//! The QUIC endpoint: dials, accepts, and reports what comes of it.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::{AsyncUdpSocket, Connecting, Connection, ConnectionError, RecvStream, Runtime, VarInt};
+use rustls::AlertDescription;
+use stayfound_core::keys::PublicKey;
+use stayfound_core::mesh::{DialId, FRAME_BYTES_MAX, LinkId};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout;
+
+use super::stream::{self, Link, Path};
+use super::{Identity, peer_key};
+use crate::socket::canonical;
+
+/// How long a handshake may take, either way.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
+/// How many handshakes of others are worked on at a time. Beyond it packets are ignored: whoever
+/// means it tries again.
+const HANDSHAKES_MAX: usize = 256;
+/// From so many on, a peer first has to prove that it receives at the address it sends from
+/// (RFC 9000, 8.1.2).
+const HANDSHAKES_UNVALIDATED_MAX: usize = 16;
+
+/// Silence is broken this often, which also keeps NAT bindings open (RFC 4787: 2 minutes).
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// A link that was silent this long is dead.
+const IDLE: VarInt = VarInt::from_u32(30_000);
+/// How much a peer may send before we have read it: two of the largest frames.
+const RECEIVE_WINDOW: VarInt = VarInt::from_u32(128 * 1024);
+/// How much may be on its way to a peer.
+const SEND_WINDOW: u64 = 128 * 1024;
+
+const _: () = assert!(RECEIVE_WINDOW.into_inner() as usize > FRAME_BYTES_MAX + 4);
+const _: () = assert!(2 * KEEP_ALIVE.as_millis() < IDLE.into_inner() as u128);
+const _: () = assert!(HANDSHAKES_UNVALIDATED_MAX < HANDSHAKES_MAX);
+
+/// Never sent: server name indication is off.
+const SERVER_NAME: &str = "stayfound";
+
+/// How many reports may wait for the daemon; beyond it links wait, and their peers with them.
+const REPORTS_MAX: usize = 256;
+
+/// What happened on the network.
+pub(crate) enum Report {
+    /// A link opened, both sides having admitted each other's key. Before its other reports.
+    Opened { id: LinkId, link: Link, peer: PublicKey, remote: SocketAddr, dial: Option<DialId> },
+    /// A dial came to nothing.
+    DialFailed { dial: DialId, remote: SocketAddr, why: Failure },
+    /// Somebody who dialled us was not let in.
+    Refused { remote: SocketAddr, why: Failure },
+    /// The next bytes of a link.
+    Bytes { id: LinkId, bytes: bytes::Bytes },
+    /// The peer of a link is seen elsewhere now.
+    Moved { id: LinkId, remote: SocketAddr },
+    /// A link is gone. Its last report; none comes after our own [`Link::close`] was acted on.
+    Closed { id: LinkId, why: String },
+}
+
+/// Why a handshake failed.
+pub(crate) enum Failure {
+    /// The key that the far side proved is not admitted.
+    Stranger,
+    /// The far side does not admit our key.
+    Unwelcome,
+    /// Anything else.
+    Other(String),
+}
+
+impl From<ConnectionError> for Failure {
+    fn from(error: ConnectionError) -> Self {
+        // The alert by which a key is refused, as QUIC carries it (RFC 9001, 4.8).
+        let denied = quinn::TransportErrorCode::crypto(AlertDescription::AccessDenied.into());
+        match &error {
+            ConnectionError::TransportError(ours) if ours.code == denied => Self::Stranger,
+            ConnectionError::ConnectionClosed(theirs) if theirs.error_code == denied => {
+                Self::Unwelcome
+            }
+            _ => Self::Other(error.to_string()),
+        }
+    }
+}
+
+/// Dials and accepts on one UDP socket.
+pub(crate) struct Endpoint {
+    quinn: quinn::Endpoint,
+    identity: Identity,
+    transport: Arc<quinn::TransportConfig>,
+    opener: Opener,
+    /// The socket, to know when the last user of it is gone.
+    socket: Weak<dyn AsyncUdpSocket>,
+}
+
+/// What it takes to turn a connection into a link.
+#[derive(Clone)]
+struct Opener {
+    reports: mpsc::Sender<Report>,
+    next_link: Arc<AtomicU64>,
+}
+
+impl Endpoint {
+    /// Starts on this socket, letting in whoever proves one of these keys. Reports come out of
+    /// the receiver.
+    ///
+    /// # Errors
+    /// What the system says about the socket.
+    pub(crate) fn start(
+        socket: UdpSocket,
+        identity: Identity,
+        admitted: Arc<[PublicKey]>,
+    ) -> io::Result<(Self, mpsc::Receiver<Report>)> {
+        let transport = Arc::new(transport());
+        let server = (!admitted.is_empty()).then(|| server(&identity, admitted, &transport));
+        let runtime = Arc::new(quinn::TokioRuntime);
+        let socket = runtime.wrap_udp_socket(socket)?;
+        let weak = Arc::downgrade(&socket);
+        let config = quinn::EndpointConfig::default();
+        let quinn = quinn::Endpoint::new_with_abstract_socket(config, server, socket, runtime)?;
+        let (reports, receiver) = mpsc::channel(REPORTS_MAX);
+        let opener = Opener { reports, next_link: Arc::default() };
+        tokio::spawn(accept_all(quinn.clone(), opener.clone()));
+        Ok((Self { quinn, identity, transport, opener, socket: weak }, receiver))
+    }
+
+    /// Dials; answers with [`Report::Opened`] or [`Report::DialFailed`], once.
+    pub(crate) fn dial(&self, dial: DialId, peer: PublicKey, address: SocketAddr) {
+        let tls = QuicClientConfig::try_from(self.identity.client(peer));
+        let tls = tls.expect("ring has the cipher suite of QUIC's first packets");
+        let mut config = quinn::ClientConfig::new(Arc::new(tls));
+        config.transport_config(self.transport.clone());
+        config.token_store(Arc::new(quinn::NoneTokenStore));
+        let connecting = self.quinn.connect_with(config, address, SERVER_NAME);
+        let opener = self.opener.clone();
+        tokio::spawn(async move {
+            let connected = match connecting {
+                Ok(connecting) => within(HANDSHAKE_WITHIN, settle(connecting)).await,
+                Err(error) => Err(Failure::Other(error.to_string())),
+            };
+            match connected {
+                Ok((connection, stream)) => {
+                    opener.open(connection, Some(stream), Some(dial)).await;
+                }
+                Err(why) => {
+                    opener.report(Report::DialFailed { dial, remote: address, why }).await;
+                }
+            }
+        });
+    }
+
+    /// Moves to another socket. Links that we dialled go on from there; the others are lost,
+    /// because a QUIC client takes nothing from a server that moved.
+    ///
+    /// # Errors
+    /// What the system says; the old socket stays in use then.
+    pub(crate) fn rebind(&mut self, socket: UdpSocket) -> io::Result<()> {
+        let socket = quinn::TokioRuntime.wrap_udp_socket(socket)?;
+        self.socket = Arc::downgrade(&socket);
+        self.quinn.rebind_abstract(socket)
+    }
+
+    /// Closes every link, telling the peers, and lets go of the socket.
+    pub(crate) async fn close(self, within: Duration) {
+        self.quinn.close(stream::STOPPING.0, stream::STOPPING.1);
+        let Self { quinn, socket, .. } = self;
+        let idle = async {
+            quinn.wait_idle().await;
+            drop(quinn);
+            // The tasks of quinn and of the links hold it until they have noticed.
+            while socket.strong_count() > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let _ = timeout(within, idle).await; // peers that are not told notice by themselves
+    }
+}
+
+impl Opener {
+    async fn report(&self, report: Report) {
+        // The daemon is gone only when everything ends.
+        let _ = self.reports.send(report).await;
+    }
+
+    /// Reports a link and carries its bytes until it ends.
+    async fn open(self, connection: Connection, stream: Option<RecvStream>, dial: Option<DialId>) {
+        let id = LinkId(self.next_link.fetch_add(1, Ordering::Relaxed));
+        let peer = peer_key(&connection).expect("the handshake let no other certificate through");
+        let path = Path::new(id, connection.clone(), self.reports.clone());
+        let (link, outgoing) = stream::link(connection);
+        self.report(Report::Opened { id, link, peer, remote: path.remote(), dial }).await;
+        stream::carry(path, stream, outgoing).await;
+    }
+}
+
+/// A client takes the handshake for done before the server has seen its certificate. The server's
+/// first byte settles it: whoever accepts speaks at once (the core says hello on every link that
+/// opens).
+async fn settle(connecting: Connecting) -> Result<(Connection, RecvStream), ConnectionError> {
+    let connection = connecting.await?;
+    let stream = connection.accept_uni().await?;
+    Ok((connection, stream))
+}
+
+async fn within<T>(
+    limit: Duration,
+    handshake: impl Future<Output = Result<T, ConnectionError>>,
+) -> Result<T, Failure> {
+    match timeout(limit, handshake).await {
+        Ok(result) => result.map_err(Failure::from),
+        Err(_) => Err(Failure::Other(format!("no answer within {} s", limit.as_secs()))),
+    }
+}
+
+async fn accept_all(endpoint: quinn::Endpoint, opener: Opener) {
+    let room = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    while let Some(incoming) = endpoint.accept().await {
+        let Ok(place) = room.clone().try_acquire_owned() else {
+            incoming.ignore();
+            continue;
+        };
+        let crowded = HANDSHAKES_MAX - room.available_permits() > HANDSHAKES_UNVALIDATED_MAX;
+        if crowded && incoming.may_retry() {
+            let _ = incoming.retry(); // fails only if it may not be retried
+            continue;
+        }
+        tokio::spawn(accept(incoming, place, opener.clone()));
+    }
+}
+
+async fn accept(incoming: quinn::Incoming, place: OwnedSemaphorePermit, opener: Opener) {
+    let remote = canonical(incoming.remote_address());
+    let connected = within(HANDSHAKE_WITHIN, async { incoming.accept()?.await }).await;
+    drop(place);
+    match connected {
+        Ok(connection) => opener.open(connection, None, None).await,
+        Err(why) => opener.report(Report::Refused { remote, why }).await,
+    }
+}
+
+/// One stream each way, small windows, and packets that fit every path.
+fn transport() -> quinn::TransportConfig {
+    let mut config = quinn::TransportConfig::default();
+    config
+        .max_concurrent_uni_streams(VarInt::from_u32(1))
+        .max_concurrent_bidi_streams(VarInt::from_u32(0))
+        .datagram_receive_buffer_size(None)
+        .stream_receive_window(RECEIVE_WINDOW)
+        .receive_window(RECEIVE_WINDOW)
+        .send_window(SEND_WINDOW)
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .max_idle_timeout(Some(IDLE.into()))
+        .mtu_discovery_config(None);
+    config
+}
+
+fn server(
+    identity: &Identity,
+    admitted: Arc<[PublicKey]>,
+    transport: &Arc<quinn::TransportConfig>,
+) -> quinn::ServerConfig {
+    let tls = QuicServerConfig::try_from(identity.server(admitted));
+    let tls = tls.expect("ring has the cipher suite of QUIC's first packets");
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
+    let mut tokens = quinn::ValidationTokenConfig::default();
+    tokens.sent(0);
+    config
+        .transport_config(transport.clone())
+        .validation_token_config(tokens)
+        .max_incoming(HANDSHAKES_MAX)
+        .incoming_buffer_size(64 * 1024)
+        .incoming_buffer_size_total(1024 * 1024);
+    config
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,224 @@
+//! The handle by which a program embeds a node.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::panic::resume_unwind;
+
+use stayfound_core::cluster::{Manifest, OperatorIndex};
+use stayfound_core::keys::SecretKey;
+use stayfound_core::node::{Config, Event, StartError};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::daemon::{Command, Daemon};
+use crate::status::Status;
+use crate::store::{MemoryStore, Store, StoreError};
+
+/// The port that nodes listen at by default.
+pub const DEFAULT_PORT: u16 = 3610;
+
+/// What a node needs before it can start.
+pub struct Builder {
+    config: Config,
+    listen: SocketAddr,
+    store: Box<dyn Store>,
+}
+
+/// A running node: one operator's member of the mesh. Dropping it stops the node without waiting;
+/// [`Mesh::stop`] waits until nothing can be lost.
+pub struct Mesh {
+    commands: mpsc::UnboundedSender<Command>,
+    events: broadcast::WeakSender<Event>,
+    status: watch::Receiver<Status>,
+    local: watch::Receiver<SocketAddr>,
+    daemon: JoinHandle<Result<(), MeshError>>,
+}
+
+/// Why a node cannot start, or ended.
+#[derive(Debug)]
+pub enum MeshError {
+    /// Another program has the UDP port.
+    PortInUse(SocketAddr),
+    /// The UDP socket cannot be bound.
+    Bind(SocketAddr, io::Error),
+    /// The store failed. What had been reported durable is.
+    Store(StoreError),
+    /// Key, addresses or hints do not fit the cluster.
+    Start(StartError),
+    /// The operating system gives no randomness.
+    Randomness,
+    /// The interfaces of this host cannot be watched.
+    Interfaces(io::Error),
+    /// The node has ended already.
+    Stopped,
+}
+
+impl MeshError {
+    pub(crate) fn bind(address: SocketAddr, error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::AddrInUse => Self::PortInUse(address),
+            _ => Self::Bind(address, error),
+        }
+    }
+}
+
+impl fmt::Display for MeshError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PortInUse(address) => write!(
+                f,
+                "UDP port {} of {} is in use by another program; stop that one, or listen at \
+                 another port",
+                address.port(),
+                address.ip()
+            ),
+            Self::Bind(address, why) => write!(
+                f,
+                "cannot listen at {address}: {why}; give an address of this host, or 0.0.0.0 for \
+                 all of them"
+            ),
+            Self::Store(error) => error.fmt(f),
+            Self::Start(error) => error.fmt(f),
+            Self::Randomness => f.write_str("the operating system gives no randomness"),
+            Self::Interfaces(why) => write!(
+                f,
+                "the addresses of this host cannot be watched: {why}; listen at one address of \
+                 this host instead of all"
+            ),
+            Self::Stopped => f.write_str("the node has stopped already"),
+        }
+    }
+}
+
+impl std::error::Error for MeshError {}
+
+impl Builder {
+    /// The UDP address to listen at; port 0 lets the system choose. Unspecified addresses
+    /// (`0.0.0.0`, `[::]`) stand for every address of this host; `[::]` serves IPv4 as well.
+    /// Default `0.0.0.0:3610`.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Fixes the address that others are told, one per family at most: it outranks every address
+    /// that is found out.
+    #[must_use]
+    pub fn external(mut self, address: SocketAddr) -> Self {
+        self.config.external.push(address);
+        self
+    }
+
+    /// An address at which an operator may answer.
+    #[must_use]
+    pub fn hint(mut self, operator: OperatorIndex, address: SocketAddr) -> Self {
+        self.config.hints.push((operator, address));
+        self
+    }
+
+    /// Where the database is kept. Default: in memory, lost at the end.
+    #[must_use]
+    pub fn store(mut self, store: Box<dyn Store>) -> Self {
+        self.store = store;
+        self
+    }
+
+    /// Loads the store, binds the socket and starts the node within the current tokio runtime.
+    ///
+    /// # Errors
+    /// [`MeshError`]; nothing runs then.
+    pub async fn start(self) -> Result<Mesh, MeshError> {
+        let Self { config, listen, store } = self;
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let daemon = Daemon::start(config, listen, store, receiver).await?;
+        let outlets = daemon.outlets();
+        Ok(Mesh {
+            commands,
+            events: outlets.events.downgrade(),
+            status: outlets.status.subscribe(),
+            local: outlets.local.subscribe(),
+            daemon: tokio::spawn(daemon.run()),
+        })
+    }
+}
+
+impl Mesh {
+    /// A node of the operator with this key in this cluster.
+    #[must_use]
+    pub fn builder(key: SecretKey, manifest: Manifest) -> Builder {
+        Builder {
+            config: Config { key, manifest, external: Vec::new(), hints: Vec::new() },
+            listen: (Ipv4Addr::UNSPECIFIED, DEFAULT_PORT).into(),
+            store: Box::new(MemoryStore::default()),
+        }
+    }
+
+    /// Where the socket is bound now.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        *self.local.borrow()
+    }
+
+    /// What happens from now on. A receiver that falls far behind is told how many it missed; one
+    /// of a node that has ended is closed.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        match self.events.upgrade() {
+            Some(events) => events.subscribe(),
+            None => broadcast::channel(1).1,
+        }
+    }
+
+    /// How the node stands, replaced after every step that changed something. Closed when the node
+    /// has ended.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    /// Tells the node an address at which an operator may answer.
+    ///
+    /// # Errors
+    /// [`MeshError::Stopped`].
+    pub fn hint(&self, operator: OperatorIndex, address: SocketAddr) -> Result<(), MeshError> {
+        let hint = Command::Hint { operator, address };
+        self.commands.send(hint).map_err(|_| MeshError::Stopped)
+    }
+
+    /// Moves the node to another UDP socket; answers where it is bound. The old socket stays in
+    /// use if the new one cannot be bound.
+    ///
+    /// # Errors
+    /// [`MeshError::PortInUse`], [`MeshError::Bind`], [`MeshError::Interfaces`],
+    /// [`MeshError::Stopped`].
+    pub async fn rebind(&self, address: SocketAddr) -> Result<SocketAddr, MeshError> {
+        let (answer, answered) = oneshot::channel();
+        let rebind = Command::Rebind { address, answer };
+        self.commands.send(rebind).map_err(|_| MeshError::Stopped)?;
+        answered.await.map_err(|_| MeshError::Stopped)?
+    }
+
+    /// Waits until the node ends by itself, as it does when its store fails; [`Mesh::stop`] then
+    /// says why.
+    pub async fn ended(&self) {
+        self.commands.closed().await;
+    }
+
+    /// Stops the node: every write durable, every link closed, the socket free. Takes less than two
+    /// seconds, and longer only if the disk does.
+    ///
+    /// # Errors
+    /// [`MeshError::Store`] if the store failed, now or before.
+    ///
+    /// # Panics
+    /// If the node did: a broken invariant is passed on.
+    pub async fn stop(self) -> Result<(), MeshError> {
+        let _ = self.commands.send(Command::Stop); // fails if it has ended by itself
+        match self.daemon.await {
+            Ok(result) => result,
+            Err(error) => resume_unwind(error.into_panic()),
+        }
+    }
+}

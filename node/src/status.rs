@@ -1,0 +1,167 @@
+//! How a node stands: one struct behind the command line, the JSON and the metrics.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde::{Serialize, Serializer};
+use stayfound_core::cluster::OperatorIndex;
+use stayfound_core::node::{Counter, Node};
+use stayfound_core::record::{NodeId, Signed};
+use stayfound_core::time::Wall;
+
+mod name;
+mod table;
+
+pub use name::name;
+pub use table::{Row, Table};
+
+/// How a node stands at one moment. As JSON, records carry their text, seq and addresses, and
+/// times are Unix milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Our own place in the cluster, counted from 0.
+    pub own: OperatorIndex,
+    /// Our own record as it is published; `None` until the first is durable.
+    pub record: Option<Signed>,
+    /// Every operator of the cluster, in the order of indices, ourselves included.
+    pub operators: Vec<OperatorStatus>,
+    /// What has been counted since the node started.
+    pub counters: Counters,
+}
+
+/// How one operator stands, as this node sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorStatus {
+    /// Its place in the cluster, counted from 0.
+    pub index: OperatorIndex,
+    /// Its node id.
+    pub node_id: NodeId,
+    /// Its newest record that is known; the cluster lock's if there is no newer one.
+    pub record: Signed,
+    /// Where it is seen, one address for each link with it. Always empty for ourselves.
+    pub links: Vec<SocketAddr>,
+    /// When its record or its links last changed; `None` if that was never seen.
+    pub changed: Option<Wall>,
+}
+
+/// What has been counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters(BTreeMap<Counter, u64>);
+
+impl Status {
+    /// How `node` stands at `now`. What differs from the status `before` counts as changed now.
+    #[must_use]
+    pub fn of(node: &Node, counters: &Counters, before: Option<&Self>, now: Wall) -> Self {
+        let mut links: BTreeMap<OperatorIndex, Vec<SocketAddr>> = BTreeMap::new();
+        for (operator, _, remote) in node.links() {
+            links.entry(operator).or_default().push(remote);
+        }
+        let own = node.own_index();
+        let operators = node.manifest().operators().iter().map(|operator| {
+            let entry = node.database().get(&operator.node_id);
+            let newest = entry.map(|entry| entry.versions.newest());
+            let published = if operator.index == own { node.own_record() } else { newest };
+            let mut status = OperatorStatus {
+                index: operator.index,
+                node_id: operator.node_id,
+                record: published.unwrap_or(&operator.record).clone(),
+                links: links.remove(&operator.index).unwrap_or_default(),
+                changed: entry.map(|entry| entry.updated),
+            };
+            if let Some(before) = before.and_then(|before| before.operator(operator.index)) {
+                status.changed = if status.differs(before) { Some(now) } else { before.changed };
+            }
+            status
+        });
+        let operators = operators.collect();
+        Self { own, record: node.own_record().cloned(), operators, counters: counters.clone() }
+    }
+
+    /// How the operator at this place stands, if the cluster has it.
+    #[must_use]
+    pub fn operator(&self, index: OperatorIndex) -> Option<&OperatorStatus> {
+        self.operators.get(usize::from(index.0))
+    }
+}
+
+impl OperatorStatus {
+    fn differs(&self, before: &Self) -> bool {
+        self.record != before.record || self.links != before.links
+    }
+}
+
+impl Counters {
+    /// Counts once more.
+    pub fn count(&mut self, counter: Counter) {
+        *self.0.entry(counter).or_default() += 1;
+    }
+
+    /// How often.
+    #[must_use]
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.0.get(&counter).copied().unwrap_or_default()
+    }
+}
+
+/// A record as JSON has it.
+#[derive(Serialize)]
+struct RecordView {
+    text: String,
+    seq: u64,
+    addresses: Vec<SocketAddr>,
+}
+
+impl From<&Signed> for RecordView {
+    fn from(record: &Signed) -> Self {
+        Self {
+            text: record.to_text(),
+            seq: record.seq(),
+            addresses: record.endpoints().quic_addresses().collect(),
+        }
+    }
+}
+
+impl Serialize for Status {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct View<'a> {
+            own: u8,
+            record: Option<RecordView>,
+            operators: &'a [OperatorStatus],
+            counters: &'a Counters,
+        }
+        let record = self.record.as_ref().map(RecordView::from);
+        let Self { own, operators, counters, .. } = self;
+        View { own: own.0, record, operators, counters }.serialize(serializer)
+    }
+}
+
+impl Serialize for OperatorStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct View<'a> {
+            index: u8,
+            node_id: String,
+            name: String,
+            record: RecordView,
+            links: &'a [SocketAddr],
+            changed_ms: Option<u64>,
+        }
+        View {
+            index: self.index.0,
+            node_id: self.node_id.to_string(),
+            name: name(&self.node_id),
+            record: (&self.record).into(),
+            links: &self.links,
+            changed_ms: self.changed.map(|changed| changed.0),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl Serialize for Counters {
+    /// Every counter by its name, zeros included, so that a reader can tell zero from unknown.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(Counter::ALL.map(|counter| (counter.name(), self.get(counter))))
+    }
+}
