@@ -47,7 +47,7 @@ const SERVER_NAME: &str = "stayfound";
 const REPORTS_MAX: usize = 256;
 
 /// What happened on the network.
-pub(crate) enum Report {
+pub enum Report {
     /// A link opened, both sides having admitted each other's key. Before its other reports.
     Opened { id: LinkId, link: Link, peer: PublicKey, remote: SocketAddr, dial: Option<DialId> },
     /// A dial came to nothing.
@@ -63,7 +63,7 @@ pub(crate) enum Report {
 }
 
 /// Why a handshake failed.
-pub(crate) enum Failure {
+pub enum Failure {
     /// The key that the far side proved is not admitted.
     Stranger,
     /// The far side does not admit our key.
@@ -87,7 +87,7 @@ impl From<ConnectionError> for Failure {
 }
 
 /// Dials and accepts on one UDP socket.
-pub(crate) struct Endpoint {
+pub struct Endpoint {
     quinn: quinn::Endpoint,
     identity: Identity,
     transport: Arc<quinn::TransportConfig>,
@@ -109,7 +109,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// What the system says about the socket.
-    pub(crate) fn start(
+    pub fn start(
         socket: UdpSocket,
         identity: Identity,
         admitted: Arc<[PublicKey]>,
@@ -128,7 +128,7 @@ impl Endpoint {
     }
 
     /// Dials; answers with [`Report::Opened`] or [`Report::DialFailed`], once.
-    pub(crate) fn dial(&self, dial: DialId, peer: PublicKey, address: SocketAddr) {
+    pub fn dial(&self, dial: DialId, peer: PublicKey, address: SocketAddr) {
         let tls = QuicClientConfig::try_from(self.identity.client(peer));
         let tls = tls.expect("ring has the cipher suite of QUIC's first packets");
         let mut config = quinn::ClientConfig::new(Arc::new(tls));
@@ -157,14 +157,14 @@ impl Endpoint {
     ///
     /// # Errors
     /// What the system says; the old socket stays in use then.
-    pub(crate) fn rebind(&mut self, socket: UdpSocket) -> io::Result<()> {
+    pub fn rebind(&mut self, socket: UdpSocket) -> io::Result<()> {
         let socket = quinn::TokioRuntime.wrap_udp_socket(socket)?;
         self.socket = Arc::downgrade(&socket);
         self.quinn.rebind_abstract(socket)
     }
 
     /// Closes every link, telling the peers, and lets go of the socket.
-    pub(crate) async fn close(self, within: Duration) {
+    pub async fn close(self, within: Duration) {
         self.quinn.close(stream::STOPPING.0, stream::STOPPING.1);
         let Self { quinn, socket, .. } = self;
         let idle = async {
