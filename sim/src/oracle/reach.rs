@@ -119,18 +119,18 @@ impl Reach {
         self.movers.clear();
     }
 
-    /// Whether every two operators are owed a link.
+    /// Whether every two operators that run are owed a link.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        let n = self.operators.len();
-        self.owed().pairs.len() == n * (n - 1) / 2
+        let n = (0..self.operators.len()).filter(|who| self.is_up(*who)).count();
+        self.owed().pairs.len() == n * n.saturating_sub(1) / 2
     }
 
     /// Who is owed what, if nothing happens any more.
     #[must_use]
     pub fn owed(&self) -> Owed {
         let n = self.operators.len();
-        let up = |who: usize| self.operators[who].running && self.operators[who].at.is_some();
+        let up = |who: usize| self.is_up(who);
         let pairs = (0..n).flat_map(|a| (a + 1..n).map(move |b| (a, b)));
         let able: Vec<(usize, usize)> = pairs.filter(|&(a, b)| up(a) && up(b)).collect();
         let knows = |&(a, b): &(usize, usize)| self.knows(a, b) || self.knows(b, a);
@@ -148,6 +148,10 @@ impl Reach {
                 return Owed { pairs: linked, truthful };
             }
         }
+    }
+
+    fn is_up(&self, who: usize) -> bool {
+        self.operators[who].running && self.operators[who].at.is_some()
     }
 
     /// Whether `a` knows by itself where `b` is now.
@@ -230,7 +234,7 @@ mod tests {
         for who in 0..4 {
             apply(&mut reach, who, What::Offline);
         }
-        assert!(reach.owed().pairs.is_empty());
+        assert!(reach.owed().pairs.is_empty() && reach.is_whole());
         for who in 0..4 {
             apply(&mut reach, who, What::Move(at(who)));
         }
@@ -268,8 +272,12 @@ mod tests {
     fn who_does_not_run_is_owed_nothing() {
         let mut reach = whole(&[DIRECT; 4]);
         apply(&mut reach, 2, What::Crash);
-        assert!(!reach.is_whole());
         assert_eq!(reach.owed().pairs, BTreeSet::from([(0, 1), (0, 3), (1, 3)]));
+        assert!(reach.is_whole());
+        for who in [0, 1, 3] {
+            moves(&mut reach, who);
+        }
+        assert!(reach.owed().pairs.is_empty() && !reach.is_whole());
     }
 
     #[test]

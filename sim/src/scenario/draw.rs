@@ -42,6 +42,7 @@ impl Scenario {
             reach: build_reach(&setup),
             at: setup.hosts.iter().map(|host| host.address).collect(),
             free: Vec::new(),
+            absent: BTreeSet::new(),
             draws: chance.stream("schedule"),
             schedule: Vec::new(),
             addresses,
@@ -136,6 +137,8 @@ struct Draft<'a> {
     at: Vec<SocketAddr>,
     /// Addresses that somebody has left.
     free: Vec<SocketAddr>,
+    /// Who has died and not started again.
+    absent: BTreeSet<usize>,
     addresses: Addresses,
     draws: Stream,
     schedule: Vec<Line>,
@@ -155,8 +158,17 @@ impl Draft<'_> {
     fn episode(&mut self, mix: &[FaultKind]) {
         let begin = self.end() + 10.s() + self.up_to(50.s());
         let first = self.schedule.len();
-        let mut touched = BTreeSet::new();
-        for _ in 0..=self.draws.below(3) {
+        for who in self.absent.clone() {
+            if self.draws.hits(2, 3) {
+                let back = self.comes_back(who, begin);
+                self.schedule.extend(back);
+                self.absent.remove(&who);
+            }
+        }
+        let returned = self.schedule[first..].iter().filter_map(|line| line.fault);
+        let mut touched: BTreeSet<usize> = returned.map(|it| it.host.0).collect();
+        touched.extend(&self.absent);
+        for _ in 0..=self.draws.below(4) {
             let kind = *one_of(mix, &mut self.draws);
             let at = match self.schedule[first..].last() {
                 // What happens within the same second is what protocols forget.
@@ -165,6 +177,9 @@ impl Draft<'_> {
             };
             let lines = self.propose(kind, at, &touched);
             if self.can_heal(&self.schedule[first..], &lines) {
+                if kind == FaultKind::Absence {
+                    self.absent.extend(lines.iter().filter_map(|it| Some(it.fault?.host.0)));
+                }
                 touched.extend(lines.iter().filter_map(|line| line.fault).map(|it| it.host.0));
                 self.schedule.extend(lines);
             }
@@ -228,6 +243,10 @@ impl Draft<'_> {
             (FaultKind::Outage, _, [_, ..]) => self.outage(&anybody, at),
             (FaultKind::Crash, _, [_, ..]) => self.crash(&anybody, false, at),
             (FaultKind::Wipe, _, [_, ..]) => self.crash(&anybody, true, at),
+            (FaultKind::Blackout, _, [_, _, ..]) => self.blackout(&anybody, at),
+            (FaultKind::Absence, _, [_, ..]) => {
+                vec![line(at, *one_of(&anybody, &mut self.draws), What::Crash)]
+            }
             _ => Vec::new(),
         }
     }
@@ -313,6 +332,30 @@ impl Draft<'_> {
         let span = *one_of(&[100.ms(), 5.s(), 90.s(), 600.s()], &mut self.draws);
         lines.push(line(at + 1.ms() + self.up_to(span), who, What::Start));
         lines
+    }
+
+    fn blackout(&mut self, anybody: &[usize], at: Moment) -> Vec<Line> {
+        let mut anybody = anybody.to_vec();
+        let span = *one_of(&[1.s(), 60.s()], &mut self.draws);
+        (0..2 + self.draws.below(anybody.len() as u64 - 1))
+            .flat_map(|_| {
+                let who = anybody.swap_remove(self.draws.below(anybody.len() as u64) as usize);
+                let back = at + 51.ms() + self.up_to(span);
+                [line(at + self.up_to(50.ms()), who, What::Crash), line(back, who, What::Start)]
+            })
+            .collect()
+    }
+
+    /// Who was absent starts again, perhaps elsewhere: where, matters only if somebody it knows
+    /// has stayed.
+    fn comes_back(&mut self, who: usize, at: Moment) -> Vec<Line> {
+        let back = at + self.up_to(20.s());
+        let start = line(back, who, What::Start);
+        if self.is_fixed(who) || self.draws.hits(2, 3) {
+            return vec![start];
+        }
+        let moved = vec![line(at, who, What::Move(self.address_for(who))), start];
+        if self.can_heal(&[], &moved) { moved } else { vec![start] }
     }
 
     /// Where an operator goes: mostly where nobody has been, sometimes where somebody was.

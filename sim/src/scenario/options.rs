@@ -88,11 +88,15 @@ pub enum FaultKind {
     Crash,
     /// A node dies, loses its disk, perhaps moves, and starts again.
     Wipe,
+    /// Several nodes, perhaps all, die at once and start again one by one.
+    Blackout,
+    /// A node dies and starts again only after the others have been well without it; or never.
+    Absence,
 }
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Move,
         Self::MoveMany,
         Self::Flap,
@@ -102,6 +106,8 @@ impl FaultKind {
         Self::Outage,
         Self::Crash,
         Self::Wipe,
+        Self::Blackout,
+        Self::Absence,
     ];
 }
 
@@ -188,6 +194,8 @@ impl fmt::Display for FaultKind {
             Self::Outage => "outage",
             Self::Crash => "crash",
             Self::Wipe => "wipe",
+            Self::Blackout => "blackout",
+            Self::Absence => "absence",
         })
     }
 }
