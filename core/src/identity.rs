@@ -213,6 +213,13 @@ impl Identity {
         }
     }
 
+    /// Whether an address of this host can matter to us: our socket takes its family, and it reaches
+    /// beyond this host and this link.
+    pub(crate) fn concerns(&self, ip: IpAddr) -> bool {
+        let family = if ip.to_canonical().is_ipv4() { Family::V4 } else { Family::V6 };
+        self.listens(family) && Scope::of(ip) > Scope::Link
+    }
+
     /// Whether our socket can be reached over this family: an IPv6 socket bound to no address in
     /// particular serves both.
     fn listens(&self, family: Family) -> bool {

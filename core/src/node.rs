@@ -14,7 +14,7 @@ use crate::database::{Database, Provenance, Row, Verdict};
 use crate::identity::Identity;
 use crate::keys::SecretKey;
 use crate::mesh::{Action, Addresses, Mesh};
-use crate::record::{NodeId, Scope, Signed, is_usable};
+use crate::record::{NodeId, Signed, is_usable};
 use crate::time::{Mono, Wall};
 
 mod exchange;
@@ -297,7 +297,7 @@ impl Node {
     /// every link dead all the same; but an address that no link can use is no reason to dial.
     fn address_changed(&mut self, ip: IpAddr) {
         self.reissue();
-        if Scope::of(ip) > Scope::Link {
+        if self.identity.concerns(ip) {
             self.mesh.we_moved(self.now, true);
         }
     }
