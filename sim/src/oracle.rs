@@ -4,7 +4,8 @@
 //! Safety, after every event: no sequence number of a node's own record ever stands for two
 //! contents; a record is durable at its signer before anybody else holds it, or can; a database
 //! never goes back and never drops a record, but for what was not durable in a crash, and for a
-//! lost disk; no operator has a link to anybody but an operator.
+//! lost disk; whatever it takes it wants stored at once; no operator has a link to anybody but an
+//! operator.
 //!
 //! Liveness, when asked: see [`Oracle::verdict`].
 
@@ -83,6 +84,8 @@ struct Subject {
     /// The same, as far as it is durable.
     stored: BTreeMap<NodeId, Signed>,
     writes: VecDeque<Write>,
+    /// Whose rows it wanted written in the present event.
+    asked: BTreeSet<NodeId>,
     /// Its ends of open links, and whose key the far end proved.
     links: BTreeMap<LinkId, PublicKey>,
 }
@@ -147,6 +150,7 @@ impl Oracle {
             held: BTreeMap::new(),
             stored: BTreeMap::new(),
             writes: VecDeque::new(),
+            asked: BTreeSet::new(),
             links: BTreeMap::new(),
         });
     }
@@ -191,6 +195,7 @@ impl Oracle {
             let (database, _) = Database::load(std::slice::from_ref(row));
             database.newest(&row.key).cloned()
         });
+        subject.asked.insert(row.key);
         subject.writes.push_back(Write { ticket, key: row.key, record: record.flatten() });
     }
 
@@ -282,9 +287,17 @@ impl Oracle {
                 self.observe_record(host, record)?;
             }
             let newest = entry.versions.newest().clone();
-            self.subjects[host.0].held.insert(*node, newest);
+            let subject = &mut self.subjects[host.0];
+            if !subject.asked.contains(node) {
+                let (name, seq) = (self.name(host), newest.seq());
+                return Err(format!(
+                    "{name} took seq {seq} of {node:#} and did not want it stored"
+                ));
+            }
+            subject.held.insert(*node, newest);
         }
         let subject = &mut self.subjects[host.0];
+        subject.asked.clear();
         let mut seen = BTreeSet::new();
         for write in subject.writes.iter_mut().rev() {
             // Writes of earlier events are settled: the newest of each row is looked at once.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use bytes::BytesMut;
 use stayfound_core::keys::PublicKey;
 use stayfound_core::node::LinkId;
 
@@ -86,17 +87,25 @@ impl Network {
         self.deliveries.push_back(Delivery { host, what });
     }
 
+    /// A stream has no seams: now and then frames come joined, or one in two pieces.
     pub(super) fn on_bytes(&mut self, wire: Wire, from: Side) {
-        let link = self.link_mut(wire);
+        let link = self.links.get_mut(&wire).expect("looked up before");
         let Some((host, number)) = link.open_end(from.other()) else { return };
-        if link.broken {
-            link.stream_mut(from).held += 1;
+        let broken = link.broken;
+        let stream = link.stream_mut(from);
+        let arrived = 1 + std::mem::take(&mut stream.late);
+        if broken {
+            stream.held += arrived;
             return;
         }
-        let next = link.stream_mut(from).waiting.pop_front();
-        let mut bytes = next.expect("every arrival has its bytes");
         let chance = &mut self.sites[host.0].chance;
-        // A stream has no seams: now and then a frame comes in two pieces.
+        if stream.waiting.len() > stream.held + arrived && chance.hits(1, 4) {
+            stream.late = arrived; // they come with the next
+            return;
+        }
+        let mut bytes = BytesMut::new();
+        stream.waiting.drain(..arrived).for_each(|chunk| bytes.extend_from_slice(&chunk));
+        let mut bytes = bytes.freeze();
         if bytes.len() > 1 && chance.hits(1, 8) {
             let head = bytes.split_to(1 + chance.below(bytes.len() as u64 - 1) as usize);
             self.deliveries.push_back(Delivery { host, what: Arrival::Bytes(number, head) });

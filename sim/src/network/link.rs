@@ -41,6 +41,8 @@ pub(super) struct Stream {
     pub(super) waiting: VecDeque<Bytes>,
     /// How many of them are not under way, because nothing gets through.
     pub(super) held: usize,
+    /// How many of them have arrived and wait for the next.
+    pub(super) late: usize,
     /// When the last of those under way arrives: nothing overtakes it.
     pub(super) arrived_last: Moment,
 }

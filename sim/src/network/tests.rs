@@ -175,6 +175,23 @@ fn bytes_arrive_in_order_under_loss() {
 }
 
 #[test]
+fn bytes_come_joined_and_in_pieces() {
+    let mut bench = Bench::linked();
+    for _ in 0..200 {
+        bench.say(A, 0, "word ");
+    }
+    bench.run(60.s());
+    let sizes: Vec<usize> = (bench.arrived.iter())
+        .filter_map(|(_, _, what)| match what {
+            Arrival::Bytes(_, bytes) => Some(bytes.len()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(sizes.iter().sum::<usize>(), 200 * 5);
+    assert!(sizes.iter().any(|size| *size < 5) && sizes.iter().any(|size| *size > 5), "{sizes:?}");
+}
+
+#[test]
 fn a_close_reaches_the_far_end() {
     let mut bench = Bench::linked();
     bench.close(B, 0);

@@ -79,6 +79,7 @@ fn a_record_handed_back_is_found() {
     let mut lie = Lie::new();
     let (old, new) = (record(B, 1, 2), record(B, 2, 3));
     lie.stores(B, &new);
+    lie.writes(A, &new);
     lie.sees(A, view(&holding(&[new]), None)).unwrap();
     let sentence = lie.sees(A, view(&holding(&[old]), None)).unwrap_err();
     assert!(sentence.starts_with("operator 0 went back from seq 2 to 1 of "), "{sentence}");
@@ -87,9 +88,22 @@ fn a_record_handed_back_is_found() {
 #[test]
 fn a_dropped_record_is_found() {
     let mut lie = Lie::new();
-    lie.sees(A, view(&holding(&[record(A, 1, 1), record(B, 1, 2)]), None)).unwrap();
-    let sentence = lie.sees(A, view(&holding(&[record(A, 1, 1)]), None)).unwrap_err();
+    let (kept, dropped) = (record(A, 1, 1), record(B, 1, 2));
+    lie.writes(A, &kept);
+    lie.writes(A, &dropped);
+    lie.sees(A, view(&holding(&[kept.clone(), dropped]), None)).unwrap();
+    let sentence = lie.sees(A, view(&holding(&[kept]), None)).unwrap_err();
     assert!(sentence.starts_with("operator 0 dropped the record of "), "{sentence}");
+}
+
+#[test]
+fn a_record_that_is_held_and_not_to_be_stored_is_found() {
+    let mut lie = Lie::new();
+    let news = record(B, 1, 2);
+    lie.writes(A, &record(A, 1, 1));
+    let sentence = lie.sees(A, view(&holding(&[news]), None)).unwrap_err();
+    assert!(sentence.starts_with("operator 0 took seq 1 of "), "{sentence}");
+    assert!(sentence.ends_with(" and did not want it stored"), "{sentence}");
 }
 
 #[test]
