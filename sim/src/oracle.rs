@@ -165,11 +165,15 @@ impl Oracle {
         host: HostId,
         database: &Database,
     ) -> Result<(), Finding> {
+        let name = self.name(host);
         let subject = &mut self.subjects[host.0];
-        subject.held = subject.stored.clone();
-        went_on(&subject.held, database).map_err(|what| {
-            Finding::safety(now, format!("{} {what} after a restart", self.name(host)))
-        })
+        went_on(&subject.stored, database)
+            .map_err(|what| Finding::safety(now, format!("{name} {what} after a restart")))?;
+        // What it read may be more than was known to be durable.
+        let read = database.iter().map(|(node, entry)| (*node, entry.versions.newest().clone()));
+        subject.held = read.collect();
+        subject.asked.clear();
+        Ok(())
     }
 
     /// A process died. Its writes that had reached the disk were reported before.
