@@ -137,7 +137,7 @@ impl Teller {
         let own_name = status.operator(self.own).map(|own| name(&own.node_id));
         let (own, own_name) = (self.own, own_name.unwrap_or_default());
         info!(
-            "we are operator {own} of 0 to {last} ({own_name}), threshold {threshold} of {count}"
+            "we are operator {own} ({own_name}), counted 0 to {last}; threshold {threshold} of {count}"
         );
         match &status.record {
             Some(record) => info!("our ENR has seq {}: {}", record.seq(), record.to_text()),
