@@ -21,10 +21,24 @@ pub(crate) struct Identity {
     bound: Option<SocketAddr>,
     /// Addresses of our interfaces, the latest last.
     interfaces: Vec<IpAddr>,
-    /// Where operators see us: the latest word of each, and the link it came over.
-    observed: BTreeMap<OperatorIndex, (LinkId, SocketAddr)>,
+    /// Where operators see us: the latest word of each.
+    observed: BTreeMap<OperatorIndex, Observation>,
+    /// How many words of that kind there were.
+    words: u64,
+    /// Whether it is known how far our own seq has come: we have the record that we issued last, or
+    /// a peer told what it holds of us, or nobody was there to ask.
+    floor_known: bool,
     /// f + 1: of so many operators one at least tells the truth.
     quorum: usize,
+}
+
+/// What one operator said about where we are.
+struct Observation {
+    /// The link that it was said over, and stands and falls with.
+    link: LinkId,
+    seen: SocketAddr,
+    /// Its place among all such words.
+    word: u64,
 }
 
 /// An address family: a record names one address of each.
@@ -47,13 +61,30 @@ impl Family {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SeqExhausted;
 
+/// Whether the newest record of ours is one that we issued with this data directory, and the only
+/// one with its seq.
+fn of_this_store(held: Option<&Entry>) -> bool {
+    held.is_some_and(|entry| {
+        entry.provenance == Provenance::Own && entry.versions.rival().is_none()
+    })
+}
+
 impl Identity {
     /// An identity that knows no address yet but those that the operator fixed.
     pub(crate) fn new(key: SecretKey, fixed: Vec<SocketAddr>, quorum: usize) -> Self {
         assert!(quorum >= 1);
         let node_id = NodeId::of(&key.public_key().point());
-        let (bound, interfaces, observed) = (None, Vec::new(), BTreeMap::new());
-        Self { key, node_id, fixed, bound, interfaces, observed, quorum }
+        Self {
+            key,
+            node_id,
+            fixed,
+            bound: None,
+            interfaces: Vec::new(),
+            observed: BTreeMap::new(),
+            words: 0,
+            floor_known: false,
+            quorum,
+        }
     }
 
     /// Our node id.
@@ -82,7 +113,7 @@ impl Identity {
     pub(crate) fn address_down(&mut self, ip: IpAddr) {
         let ip = ip.to_canonical();
         self.interfaces.retain(|known| *known != ip);
-        self.observed.retain(|_, (_, seen)| seen.ip() != ip);
+        self.observed.retain(|_, observation| observation.seen.ip() != ip);
     }
 
     /// An operator, itself seen at `observer`, says over this link that it sees us at `seen`. An
@@ -97,7 +128,8 @@ impl Identity {
         let seen = SocketAddr::new(seen.ip().to_canonical(), seen.port());
         let scope = Scope::of(seen.ip());
         if is_usable(seen) && (scope == Scope::Global || scope == Scope::of(observer.ip())) {
-            self.observed.insert(by, (link, seen));
+            self.words += 1;
+            self.observed.insert(by, Observation { link, seen, word: self.words });
         } else {
             self.observed.remove(&by);
         }
@@ -105,7 +137,17 @@ impl Identity {
 
     /// What was said over this link counts no more.
     pub(crate) fn forget(&mut self, link: LinkId) {
-        self.observed.retain(|_, (over, _)| *over != link);
+        self.observed.retain(|_, observation| observation.link != link);
+    }
+
+    /// From now on a first record may be issued.
+    pub(crate) fn know_floor(&mut self) {
+        self.floor_known = true;
+    }
+
+    /// Whether a record waits for somebody to tell how far our seq has come.
+    pub(crate) fn waits_for_floor(&self, held: Option<&Entry>) -> bool {
+        self.bound.is_some() && !self.floor_known && !of_this_store(held)
     }
 
     /// A new record, if what is held of us (`held`) is not what we would say now: our addresses
@@ -114,18 +156,20 @@ impl Identity {
     ///
     /// The sequence number rises above every record that carries our signature, never above a
     /// number that somebody claims; a first record also starts at Unix milliseconds at least,
-    /// because locks of 2022 carry such values.
+    /// because locks of 2022 carry such values. And it waits: if our data was lost, a clock that is
+    /// behind our old records would make us sign one of their numbers again.
     pub(crate) fn reissue(
         &self,
         held: Option<&Entry>,
         wall: Wall,
     ) -> Option<Result<Signed, SeqExhausted>> {
         self.bound?;
+        if self.waits_for_floor(held) {
+            return None;
+        }
         let newest = held.map(|entry| entry.versions.newest());
-        let of_this_store = held.is_some_and(|entry| {
-            entry.provenance == Provenance::Own && entry.versions.rival().is_none()
-        });
-        let said = newest.filter(|_| of_this_store).map(Signed::endpoints).unwrap_or_default();
+        let of_this_store = of_this_store(held);
+        let said = newest.map(Signed::endpoints).unwrap_or_default();
         let endpoints = self.endpoints(&said);
         if of_this_store && endpoints == said {
             return None;
@@ -159,8 +203,8 @@ impl Identity {
         if let Some(seen) = self.seen_by_quorum(family, of_interface) {
             return Some(seen);
         }
-        // Behind a NAT only peers can tell where we are, and until they do, what they told last
-        // is the best we know: better than an address that they cannot reach.
+        // Behind a NAT only peers can tell where we are. Until they do, what our record says (they
+        // told us before, or the manifest does) is better than an address that they cannot reach.
         let reach = |address: SocketAddr| Scope::of(address.ip());
         match (of_interface, said) {
             (Some(own), Some(said)) if reach(said) > reach(own) => Some(said),
@@ -208,18 +252,24 @@ impl Identity {
     ) -> Option<SocketAddr> {
         let port = self.bound?.port();
         let widest = of_interface.map_or(Scope::None, |own| Scope::of(own.ip()));
-        let mut votes: BTreeMap<SocketAddr, usize> = BTreeMap::new();
-        for (_, seen) in self.observed.values().filter(|(_, seen)| family.has(seen.ip())) {
-            *votes.entry(*seen).or_default() += 1;
+        // For each address, how many operators see us there, and the latest word about it.
+        let mut votes: BTreeMap<SocketAddr, (usize, u64)> = BTreeMap::new();
+        let observed = self.observed.values();
+        for Observation { seen, word, .. } in observed.filter(|it| family.has(it.seen.ip())) {
+            let (count, latest) = votes.entry(*seen).or_default();
+            *count += 1;
+            *latest = (*latest).max(*word);
         }
         let possible = |seen: &SocketAddr| match self.own_addresses().any(|own| own == seen.ip()) {
             true => seen.port() == port,
             false => Scope::of(seen.ip()) > widest,
         };
+        // Of two addresses the newer: after a move, dead links speak for the old one, perhaps in
+        // greater number.
         votes
             .into_iter()
-            .filter(|(seen, count)| *count >= self.quorum && possible(seen))
-            .max_by_key(|(seen, count)| (Scope::of(seen.ip()), *count))
+            .filter(|(seen, (count, _))| *count >= self.quorum && possible(seen))
+            .max_by_key(|(seen, (_, latest))| (Scope::of(seen.ip()), *latest))
             .map(|(seen, _)| seen)
     }
 }

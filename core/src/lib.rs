@@ -5,6 +5,8 @@
 //! thread or draw randomness of its own. The driver (`stayfound`) runs it for real, the simulator
 //! (`stayfound-sim`) under every fault; both through the one function [`step`].
 
+#![warn(clippy::unwrap_used)]
+
 pub mod chance;
 pub mod cluster;
 pub mod count;

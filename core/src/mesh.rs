@@ -154,7 +154,10 @@ impl Mesh {
         let others = manifest.operators().iter().filter(|operator| operator.node_id != own_id);
         let peers = others.map(|operator| {
             let (key, node_id) = (operator.public_key, operator.node_id);
-            (operator.index, Peer { key, node_id, hints: Vec::new(), dialer: Dialer::new(now), linked: false })
+            (
+                operator.index,
+                Peer { key, node_id, hints: Vec::new(), dialer: Dialer::new(now), linked: false },
+            )
         });
         Self {
             own_id,

@@ -1,6 +1,8 @@
 //! Reading a lock of our own: in every version, with every mistake that a file can have, and with
 //! arbitrary bytes. The locks of others are in `lock_fixtures.rs`.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;

@@ -47,7 +47,8 @@ impl Point {
     /// `None` if the bytes are no point of the curve.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; 33]) -> Option<Self> {
-        VerifyingKey::from_sec1_bytes(bytes).ok().map(Self)
+        // The crate also takes SEC1's compact form (tag 5): a second encoding of the same key.
+        matches!(bytes[0], 2 | 3).then(|| VerifyingKey::from_sec1_bytes(bytes).ok().map(Self))?
     }
 
     /// x ‖ y.
@@ -78,4 +79,18 @@ pub(super) fn signature_to_der(signature: &[u8; 64]) -> Option<Vec<u8>> {
 /// r ‖ s of DER.
 pub(super) fn signature_from_der(der: &[u8]) -> Option<[u8; 64]> {
     Signature::from_der(der).ok().map(|signature| signature.to_bytes().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_one_encoding() {
+        let mut bytes = Secret::from_bytes(&[1; 32]).unwrap().public_key();
+        for prefix in 0..=u8::MAX {
+            bytes[0] = prefix;
+            assert_eq!(Point::from_bytes(&bytes).is_some(), matches!(prefix, 2 | 3), "{prefix}");
+        }
+    }
 }

@@ -56,7 +56,7 @@ const SERVER_NAME: &str = "stayfound";
 const REPORTS_MAX: usize = 256;
 
 /// What happened on the network.
-pub(crate) enum Report {
+pub enum Report {
     /// A link opened, both sides having admitted each other's key. Before its other reports.
     Opened { id: LinkId, link: Link, peer: PublicKey, remote: SocketAddr, dial: Option<DialId> },
     /// A dial came to nothing.
@@ -72,7 +72,7 @@ pub(crate) enum Report {
 }
 
 /// Why a handshake failed.
-pub(crate) enum Failure {
+pub enum Failure {
     /// The key that the far side proved is not admitted.
     Stranger,
     /// The far side does not admit our key.
@@ -96,7 +96,7 @@ impl From<ConnectionError> for Failure {
 }
 
 /// Dials and accepts on one UDP socket.
-pub(crate) struct Endpoint {
+pub struct Endpoint {
     quinn: quinn::Endpoint,
     identity: Identity,
     transport: Arc<quinn::TransportConfig>,
@@ -118,7 +118,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// What the system says about the socket.
-    pub(crate) fn start(
+    pub fn start(
         socket: UdpSocket,
         identity: Identity,
         admitted: Arc<[PublicKey]>,
@@ -137,7 +137,7 @@ impl Endpoint {
     }
 
     /// Dials; answers with [`Report::Opened`] or [`Report::DialFailed`], once.
-    pub(crate) fn dial(&self, dial: DialId, peer: PublicKey, address: SocketAddr) {
+    pub fn dial(&self, dial: DialId, peer: PublicKey, address: SocketAddr) {
         let tls = QuicClientConfig::try_from(self.identity.client(peer));
         let tls = tls.expect("ring has the cipher suite of QUIC's first packets");
         let mut config = quinn::ClientConfig::new(Arc::new(tls));
@@ -166,7 +166,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// What the system says; the old socket stays in use then.
-    pub(crate) fn rebind(&mut self, socket: UdpSocket) -> io::Result<()> {
+    pub fn rebind(&mut self, socket: UdpSocket) -> io::Result<()> {
         let socket = quinn::TokioRuntime.wrap_udp_socket(socket)?;
         self.sockets.retain(|socket| socket.strong_count() > 0);
         self.sockets.push(Arc::downgrade(&socket));
@@ -174,7 +174,7 @@ impl Endpoint {
     }
 
     /// Closes every link, telling the peers, and lets go of the socket.
-    pub(crate) async fn close(self) {
+    pub async fn close(self) {
         let Self { quinn, sockets, .. } = self;
         quinn.close(stream::STOPPING.0, stream::STOPPING.1);
         if timeout(GOODBYE, quinn.wait_idle()).await.is_err() {
