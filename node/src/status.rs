@@ -170,7 +170,7 @@ impl Serialize for Counters {
 mod tests {
     use stayfound_core::cluster::Manifest;
     use stayfound_core::keys::SecretKey;
-    use stayfound_core::node::{Config, Input, Output, step};
+    use stayfound_core::node::{Config, FLOOR_WITHIN, Input, Output, step};
     use stayfound_core::record::Endpoints;
     use stayfound_core::time::Mono;
 
@@ -186,16 +186,19 @@ mod tests {
         Node::new(config, [0; 32], Mono(0), Wall(1_000), &[]).expect("starts")
     }
 
+    /// Binds a node that nobody answers, and waits until it has published a record.
     fn bind(node: &mut Node, local: &str) {
+        let local = local.parse().expect("an address");
+        step(node, Mono(1), Input::Bound { local }, drop);
+        let later = Mono(1) + FLOOR_WITHIN;
         let mut latest = None;
-        let note = |output: Output| {
+        step(node, later, Input::Wake, |output| {
             if let Output::Persist { ticket, .. } = output {
                 latest = Some(ticket);
             }
-        };
-        step(node, Mono(1), Input::Bound { local: local.parse().expect("an address") }, note);
+        });
         let ticket = latest.expect("a new record is persisted");
-        step(node, Mono(1), Input::Durable { ticket }, drop);
+        step(node, later, Input::Durable { ticket }, drop);
     }
 
     #[test]
