@@ -217,3 +217,53 @@ impl Outcome {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stayfound_sim::moment::Moment;
+    use stayfound_sim::oracle::Finding;
+
+    fn outcome(kind: Option<Kind>, divergence: Option<Divergence>) -> Outcome {
+        let finding = kind.map(|kind| {
+            let sentence = "operator 0 and operator 1 are not linked".into();
+            Finding { at: Moment(5_000_000_000), kind, sentence }
+        });
+        let (trace, until, counts) = (Trace::default(), Moment::default(), Default::default());
+        Outcome {
+            scenario: Scenario::draw(7),
+            report: Report { finding, trace, until, counts },
+            divergence,
+            command: "stayfound-sim run --seed 7".into(),
+        }
+    }
+
+    #[test]
+    fn each_kind_of_failure_has_its_exit_code() {
+        let divergence = Divergence { event: 3, first: None, second: None };
+        assert_eq!(outcome(None, None).code(), 0);
+        assert_eq!(outcome(Some(Kind::Safety), None).code(), 10);
+        assert_eq!(outcome(Some(Kind::Liveness), None).code(), 11);
+        assert_eq!(outcome(None, Some(divergence)).code(), 12);
+        assert_eq!(outcome(Some(Kind::Panic), None).code(), 13);
+    }
+
+    #[test]
+    fn a_failure_is_the_command_that_repeats_it() {
+        let failed = outcome(Some(Kind::Liveness), None);
+        let expected = "liveness at 5.000s: operator 0 and operator 1 are not linked\n  \
+                        stayfound-sim run --seed 7";
+        assert_eq!(failed.failure(), expected);
+        assert!(failed.text().contains(expected));
+        assert_eq!(failed.json()["verdict"], "liveness");
+        assert_eq!(outcome(None, None).json()["finding"], Value::Null);
+    }
+
+    #[test]
+    fn seeds_are_a_range() {
+        assert_eq!(parse_seeds("3..7"), Ok(3..7));
+        for wrong in ["3", "7..3", "3..3", "a..b", "3..=7", "-1..2", "1..", ""] {
+            parse_seeds(wrong).expect_err(wrong);
+        }
+    }
+}

@@ -161,11 +161,11 @@ impl Oracle {
         host: HostId,
         database: &Database,
     ) -> Result<(), Finding> {
-        let name = self.name(host);
         let subject = &mut self.subjects[host.0];
         subject.held = subject.stored.clone();
-        went_on(&name, "after a restart", &subject.held, database)
-            .map_err(|sentence| Finding::safety(now, sentence))
+        went_on(&subject.held, database).map_err(|what| {
+            Finding::safety(now, format!("{} {what} after a restart", self.name(host)))
+        })
     }
 
     /// A process died. Its writes that had reached the disk were reported before.
@@ -269,8 +269,8 @@ impl Oracle {
     }
 
     fn observe_database(&mut self, host: HostId, database: &Database) -> Result<(), String> {
-        let name = self.name(host);
-        went_on(&name, "", &self.subjects[host.0].held, database)?;
+        went_on(&self.subjects[host.0].held, database)
+            .map_err(|what| format!("{} {what}", self.name(host)))?;
         for (node, entry) in database.iter() {
             let subject = &self.subjects[host.0];
             if subject.held.get(node) == Some(entry.versions.newest()) {
@@ -279,7 +279,7 @@ impl Oracle {
             // What a node has not published yet, nobody has seen.
             let own = *node == subject.node_id;
             for record in entry.versions.iter().filter(|_| !own) {
-                self.observe_record(&name, record)?;
+                self.observe_record(host, record)?;
             }
             let newest = entry.versions.newest().clone();
             self.subjects[host.0].held.insert(*node, newest);
@@ -297,28 +297,29 @@ impl Oracle {
     }
 
     /// Somebody holds this record of somebody else, or its signer shows it.
-    fn observe_record(&mut self, holder: &str, record: &Signed) -> Result<(), String> {
+    fn observe_record(&mut self, holder: HostId, record: &Signed) -> Result<(), String> {
         let (node, seq, content) = (record.node_id(), record.seq(), *record.content_hash());
+        let once = *self.contents.entry((node, seq)).or_insert(content) == content;
+        if once && self.durable.contains_key(&(node, content)) {
+            return Ok(());
+        }
         let signer = self.subjects.iter().position(|subject| subject.node_id == node);
         let signer = signer.map_or(format!("{node:#}"), |signer| self.name(HostId(signer)));
-        if *self.contents.entry((node, seq)).or_insert(content) != content {
+        if !once {
             return Err(format!("{signer} has signed two different records with seq {seq}"));
         }
-        if !self.durable.contains_key(&(node, content)) {
-            return Err(format!(
-                "{holder} holds {signer}'s record with seq {seq}, which was never durable there"
-            ));
-        }
-        Ok(())
+        Err(format!(
+            "{} holds {signer}'s record with seq {seq}, which was never durable there",
+            self.name(holder)
+        ))
     }
 
     fn observe_own(&mut self, host: HostId, own: Option<&Signed>) -> Result<(), String> {
         let Some(own) = own else { return Ok(()) };
-        let name = self.name(host);
         if own.node_id() != self.subjects[host.0].node_id {
-            return Err(format!("{name} shows a record of another key as its own"));
+            return Err(format!("{} shows a record of another key as its own", self.name(host)));
         }
-        self.observe_record(&name, own)
+        self.observe_record(host, own)
     }
 
     fn observe_links(&self, host: HostId, links: &[(OperatorIndex, LinkId)]) -> Result<(), String> {
@@ -444,22 +445,16 @@ impl Oracle {
     }
 }
 
-/// Whether a database holds everything that was held before, or something newer.
-fn went_on(
-    name: &str,
-    when: &str,
-    held: &BTreeMap<NodeId, Signed>,
-    database: &Database,
-) -> Result<(), String> {
-    let when = if when.is_empty() { String::new() } else { format!(" {when}") };
+/// Whether a database holds everything that was held before, or something newer; if not, what it
+/// did.
+fn went_on(held: &BTreeMap<NodeId, Signed>, database: &Database) -> Result<(), String> {
     for (node, before) in held {
         let had = before.seq();
         let Some(now) = database.newest(node) else {
-            return Err(format!("{name} dropped the record of {node:#} (seq {had}){when}"));
+            return Err(format!("dropped the record of {node:#} (seq {had})"));
         };
-        if now.rank() < before.rank() {
-            let has = now.seq();
-            return Err(format!("{name} went back from seq {had} to {has} of {node:#}{when}"));
+        if now != before && now.rank() < before.rank() {
+            return Err(format!("went back from seq {had} to {} of {node:#}", now.seq()));
         }
     }
     Ok(())

@@ -1,0 +1,261 @@
+//! The life of a link: handshake, bytes, outage, end.
+
+use std::net::SocketAddr;
+
+use stayfound_core::keys::PublicKey;
+use stayfound_core::node::LinkId;
+
+use super::link::{End, EndState, Link, Side};
+use super::{Arrival, Delivery, Due, IDLE_TIMEOUT, KEEP_ALIVE, Network, Wire};
+use crate::event::{Event, HostId};
+use crate::moment::Moment;
+use crate::queue::Queue;
+
+impl Network {
+    pub(super) fn on_hello(&mut self, wire: Wire, now: Moment, queue: &mut Queue<Event>) {
+        let Some(host) = self.holder(self.links[&wire].target) else { return };
+        let Some(process) = self.sites[host.0].process else { return };
+        let link = self.link_mut(wire);
+        let dialler = link.dialler.host;
+        link.acceptor = Some(End { host, process, number: LinkId(0), state: EndState::Opening });
+        let way = self.flight(host, dialler);
+        queue.push(now + way, Due::Answer(wire).into());
+    }
+
+    pub(super) fn on_answer(
+        &mut self,
+        wire: Wire,
+        now: Moment,
+        queue: &mut Queue<Event>,
+        admits: &dyn Fn(HostId, &PublicKey) -> bool,
+    ) {
+        let link = &self.links[&wire];
+        let (host, dial, target) = (link.dialler.host, link.dial, link.target);
+        if self.sites[host.0].address != link.sent_from {
+            return; // a handshake does not migrate (RFC 9000 §9)
+        }
+        let acceptor = link.acceptor.as_ref().expect("an answer comes from somebody").host;
+        let peer = self.sites[acceptor.0].key;
+        if peer != link.expected || !admits(host, &peer) {
+            self.links.remove(&wire);
+            return self.deliveries.push_back(Delivery { host, what: Arrival::DialFailed(dial) });
+        }
+        let link = self.opened(wire, Side::Dialler);
+        let dial = Some(dial);
+        let what = Arrival::Opened { link, peer, remote: target, dial };
+        self.deliveries.push_back(Delivery { host, what });
+        let arrival = now + self.flight(host, acceptor);
+        queue.push(arrival, Due::Finish(wire).into());
+        self.link_mut(wire).stream_mut(Side::Dialler).arrived_last = arrival;
+        self.refresh(wire, now, queue);
+    }
+
+    pub(super) fn on_finish(
+        &mut self,
+        wire: Wire,
+        now: Moment,
+        queue: &mut Queue<Event>,
+        admits: &dyn Fn(HostId, &PublicKey) -> bool,
+    ) {
+        self.refresh(wire, now, queue);
+        if !self.works(&self.links[&wire]) || self.links[&wire].dialler.state != EndState::Open {
+            return;
+        }
+        let link = &self.links[&wire];
+        let host = link.acceptor.as_ref().expect("somebody answered").host;
+        let (dialler, remote) =
+            (link.dialler.host, link.sent_from.expect("it sent from somewhere"));
+        let peer = self.sites[dialler.0].key;
+        if !admits(host, &peer) {
+            self.shut(wire, Side::Acceptor);
+            return self.announce_close(wire, Side::Acceptor, now, queue);
+        }
+        let link = self.opened(wire, Side::Acceptor);
+        let what = Arrival::Opened { link, peer, remote, dial: None };
+        self.deliveries.push_back(Delivery { host, what });
+        self.refresh(wire, now, queue);
+    }
+
+    pub(super) fn on_give_up(&mut self, wire: Wire) {
+        let link = &self.links[&wire];
+        if link.dialler.state != EndState::Opening {
+            return;
+        }
+        let (host, what) = (link.dialler.host, Arrival::DialFailed(link.dial));
+        self.links.remove(&wire);
+        self.deliveries.push_back(Delivery { host, what });
+    }
+
+    pub(super) fn on_bytes(&mut self, wire: Wire, from: Side) {
+        let link = self.link_mut(wire);
+        let Some((host, number)) = link.open_end(from.other()) else { return };
+        if link.broken {
+            link.stream_mut(from).held += 1;
+            return;
+        }
+        let next = link.stream_mut(from).waiting.pop_front();
+        let mut bytes = next.expect("every arrival has its bytes");
+        let chance = &mut self.sites[host.0].chance;
+        // A stream has no seams: now and then a frame comes in two pieces.
+        if bytes.len() > 1 && chance.hits(1, 8) {
+            let head = bytes.split_to(1 + chance.below(bytes.len() as u64 - 1) as usize);
+            self.deliveries.push_back(Delivery { host, what: Arrival::Bytes(number, head) });
+        }
+        self.deliveries.push_back(Delivery { host, what: Arrival::Bytes(number, bytes) });
+    }
+
+    pub(super) fn on_rebind(
+        &mut self,
+        wire: Wire,
+        from: SocketAddr,
+        now: Moment,
+        queue: &mut Queue<Event>,
+    ) {
+        let link = &self.links[&wire];
+        let (Some((dialler, _)), Some((host, number))) =
+            (link.open_end(Side::Dialler), link.open_end(Side::Acceptor))
+        else {
+            return;
+        };
+        let sent_before_another_move = self.sites[dialler.0].address != Some(from);
+        let nobody_there = self.sites[host.0].address != Some(link.target);
+        if sent_before_another_move || nobody_there || link.sent_from == Some(from) {
+            return;
+        }
+        self.link_mut(wire).sent_from = Some(from);
+        self.deliveries.push_back(Delivery { host, what: Arrival::Moved(number, from) });
+        self.refresh(wire, now, queue);
+    }
+
+    pub(super) fn on_closing(
+        &mut self,
+        wire: Wire,
+        from: Side,
+        now: Moment,
+        queue: &mut Queue<Event>,
+    ) {
+        self.refresh(wire, now, queue);
+        if self.links[&wire].broken {
+            return; // the notice is lost: silence will tell
+        }
+        self.fail(wire, from.other());
+    }
+
+    pub(super) fn on_idle(&mut self, wire: Wire, side: Side, outage: u32) {
+        let link = &self.links[&wire];
+        if link.broken && link.outage == outage {
+            self.fail(wire, side);
+        }
+    }
+
+    /// An end opens; answers its number.
+    fn opened(&mut self, wire: Wire, side: Side) -> LinkId {
+        let end = self.links.get_mut(&wire).expect("it is opening").end_mut(side);
+        let site = &mut self.sites[end.host.0];
+        assert_eq!(end.state, EndState::Opening);
+        (end.state, end.number) = (EndState::Open, LinkId(site.links_opened));
+        site.links_opened += 1;
+        site.links.insert(end.number, (wire, side));
+        end.number
+    }
+
+    /// An end closes without telling its process.
+    pub(super) fn shut(&mut self, wire: Wire, side: Side) {
+        let end = self.links.get_mut(&wire).expect("it is there").end_mut(side);
+        if end.state == EndState::Open {
+            self.sites[end.host.0].links.remove(&end.number);
+        }
+        end.state = EndState::Closed;
+    }
+
+    /// An end closes, and its process hears of it if it had heard of the link.
+    fn fail(&mut self, wire: Wire, side: Side) {
+        let told = self.links[&wire].open_end(side);
+        self.shut(wire, side);
+        if let Some((host, number)) = told {
+            self.deliveries.push_back(Delivery { host, what: Arrival::Closed(number) });
+        }
+    }
+
+    /// A notice of closing goes out once; if it is lost, the far end's next keep-alive calls for
+    /// another.
+    pub(super) fn announce_close(
+        &mut self,
+        wire: Wire,
+        from: Side,
+        now: Moment,
+        queue: &mut Queue<Event>,
+    ) {
+        let link = &self.links[&wire];
+        let (Some(near), Some(far)) = (link.host(from), link.host(from.other())) else { return };
+        let site = &mut self.sites[near.0];
+        let mut way = self.paths.packet(near.0, far.0, &mut site.chance);
+        if self.paths.loses(&mut site.chance) {
+            way += self.up_to(near, KEEP_ALIVE);
+        }
+        queue.push(now + way, Due::Closing(wire, from).into());
+    }
+
+    /// Sends the next bytes of this side on their way, behind those before them.
+    pub(super) fn carry(&mut self, wire: Wire, from: Side, now: Moment, queue: &mut Queue<Event>) {
+        let link = &self.links[&wire];
+        let (Some(near), Some(far)) = (link.host(from), link.host(from.other())) else {
+            unreachable!("an open link has two ends");
+        };
+        let way = self.paths.bytes(near.0, far.0, &mut self.sites[near.0].chance);
+        let stream = self.link_mut(wire).stream_mut(from);
+        stream.arrived_last = stream.arrived_last.max(now + way);
+        queue.push(stream.arrived_last, Due::Bytes(wire, from).into());
+    }
+
+    /// The dialler of a broken link sends a packet from where it is now.
+    pub(super) fn rebind(&mut self, wire: Wire, sent: Moment, queue: &mut Queue<Event>) {
+        let link = &self.links[&wire];
+        let (dialler, acceptor) = (link.host(Side::Dialler), link.host(Side::Acceptor));
+        let (Some(near), Some(far)) = (dialler, acceptor) else { return };
+        let Some(from) = self.sites[near.0].address.filter(|at| Some(*at) != link.sent_from) else {
+            return;
+        };
+        let way = self.paths.bytes(near.0, far.0, &mut self.sites[near.0].chance);
+        queue.push(sent + way, Due::Rebind(wire, from).into());
+    }
+
+    /// Looks whether packets still get through, and lets time-outs run, or lets what was held up
+    /// go on.
+    pub(super) fn refresh(&mut self, wire: Wire, now: Moment, queue: &mut Queue<Event>) {
+        let link = &self.links[&wire];
+        let works = self.works(link);
+        if link.dialler.state == EndState::Opening || works != link.broken {
+            return;
+        }
+        if !works {
+            let link = self.link_mut(wire);
+            (link.broken, link.outage) = (true, link.outage + 1);
+            let outage = link.outage;
+            for side in [Side::Dialler, Side::Acceptor] {
+                let Some((host, _)) = self.links[&wire].open_end(side) else { continue };
+                let heard_before = self.up_to(host, KEEP_ALIVE);
+                let silence = IDLE_TIMEOUT - heard_before;
+                queue.push(now + silence, Due::Idle(wire, side, outage).into());
+            }
+        } else if Side::BOTH.iter().all(|side| link.open_end(*side).is_some()) {
+            let link = self.link_mut(wire);
+            (link.broken, link.outage) = (false, link.outage + 1);
+            for side in Side::BOTH {
+                for _ in 0..std::mem::take(&mut self.link_mut(wire).stream_mut(side).held) {
+                    self.carry(wire, side, now, queue);
+                }
+            }
+        }
+    }
+
+    /// Whether packets get through, both ways.
+    fn works(&self, link: &Link) -> bool {
+        let Some(acceptor) = &link.acceptor else { return false };
+        let at = |end: &End, address: Option<SocketAddr>| {
+            let site = &self.sites[end.host.0];
+            site.process == Some(end.process) && site.address.is_some() && site.address == address
+        };
+        at(acceptor, Some(link.target)) && at(&link.dialler, link.sent_from)
+    }
+}
