@@ -25,6 +25,9 @@ pub(crate) struct Identity {
     observed: BTreeMap<OperatorIndex, Observation>,
     /// How many words of that kind there were.
     words: u64,
+    /// Whether it is known how far our own seq has come: we have the record that we issued last, or
+    /// a peer told what it holds of us, or nobody was there to ask.
+    floor_known: bool,
     /// f + 1: of so many operators one at least tells the truth.
     quorum: usize,
 }
@@ -58,6 +61,14 @@ impl Family {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SeqExhausted;
 
+/// Whether the newest record of ours is one that we issued with this data directory, and the only
+/// one with its seq.
+fn of_this_store(held: Option<&Entry>) -> bool {
+    held.is_some_and(|entry| {
+        entry.provenance == Provenance::Own && entry.versions.rival().is_none()
+    })
+}
+
 impl Identity {
     /// An identity that knows no address yet but those that the operator fixed.
     pub(crate) fn new(key: SecretKey, fixed: Vec<SocketAddr>, quorum: usize) -> Self {
@@ -71,6 +82,7 @@ impl Identity {
             interfaces: Vec::new(),
             observed: BTreeMap::new(),
             words: 0,
+            floor_known: false,
             quorum,
         }
     }
@@ -128,23 +140,35 @@ impl Identity {
         self.observed.retain(|_, observation| observation.link != link);
     }
 
+    /// From now on a first record may be issued.
+    pub(crate) fn know_floor(&mut self) {
+        self.floor_known = true;
+    }
+
+    /// Whether a record waits for somebody to tell how far our seq has come.
+    pub(crate) fn waits_for_floor(&self, held: Option<&Entry>) -> bool {
+        self.bound.is_some() && !self.floor_known && !of_this_store(held)
+    }
+
     /// A new record, if what is held of us (`held`) is not what we would say now: our addresses
     /// changed; or the newest record is not of this data directory (the first start, or the data
     /// was lost and a peer handed our record back); or we signed two records with one seq.
     ///
     /// The sequence number rises above every record that carries our signature, never above a
     /// number that somebody claims; a first record also starts at Unix milliseconds at least,
-    /// because locks of 2022 carry such values.
+    /// because locks of 2022 carry such values. And it waits: if our data was lost, a clock that is
+    /// behind our old records would make us sign one of their numbers again.
     pub(crate) fn reissue(
         &self,
         held: Option<&Entry>,
         wall: Wall,
     ) -> Option<Result<Signed, SeqExhausted>> {
         self.bound?;
+        if self.waits_for_floor(held) {
+            return None;
+        }
         let newest = held.map(|entry| entry.versions.newest());
-        let of_this_store = held.is_some_and(|entry| {
-            entry.provenance == Provenance::Own && entry.versions.rival().is_none()
-        });
+        let of_this_store = of_this_store(held);
         let said = newest.map(Signed::endpoints).unwrap_or_default();
         let endpoints = self.endpoints(&said);
         if of_this_store && endpoints == said {
@@ -187,6 +211,13 @@ impl Identity {
             (Some(own), _) => Some(own),
             (None, said) => said,
         }
+    }
+
+    /// Whether an address of this host can matter to us: our socket takes its family, and it reaches
+    /// beyond this host and this link.
+    pub(crate) fn concerns(&self, ip: IpAddr) -> bool {
+        let family = if ip.to_canonical().is_ipv4() { Family::V4 } else { Family::V6 };
+        self.listens(family) && Scope::of(ip) > Scope::Link
     }
 
     /// Whether our socket can be reached over this family: an IPv6 socket bound to no address in

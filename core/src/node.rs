@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use crate::chance::Chance;
 use crate::cluster::{Manifest, OperatorIndex};
@@ -13,7 +14,7 @@ use crate::database::{Database, Provenance, Row, Verdict};
 use crate::identity::Identity;
 use crate::keys::SecretKey;
 use crate::mesh::{Action, Addresses, Mesh};
-use crate::record::{NodeId, Scope, Signed, is_usable};
+use crate::record::{NodeId, Signed, is_usable};
 use crate::time::{Mono, Wall};
 
 mod exchange;
@@ -24,6 +25,10 @@ pub use crate::count::Counter;
 pub use crate::mesh::{CloseReason, DialId, LinkId, Violation};
 pub use input::Input;
 pub use output::{Event, Output, Ticket};
+
+/// How long a first record waits for a peer to tell what it holds of us. After that nobody is there
+/// who could.
+pub const FLOOR_WITHIN: Duration = Duration::from_secs(3);
 
 /// Who we are and whom we know.
 #[derive(Clone, Debug)]
@@ -77,6 +82,8 @@ pub enum Why {
     Dial,
     /// A link has been silent since it opened.
     Hello,
+    /// Our first record has waited long enough for a peer that knows an earlier one.
+    Floor,
 }
 
 /// One operator's node.
@@ -91,6 +98,8 @@ pub struct Node {
     /// Our newest record, while it is not durable yet.
     pending: Option<(Ticket, Signed)>,
     next_ticket: u64,
+    /// Until when a first record waits, once the socket is bound.
+    floor_by: Mono,
     started: (Mono, Wall),
     now: Mono,
     outputs: VecDeque<Output>,
@@ -126,6 +135,7 @@ impl Node {
             published,
             pending: None,
             next_ticket: 0,
+            floor_by: now,
             started: (now, wall),
             now,
             outputs: VecDeque::new(),
@@ -161,6 +171,9 @@ impl Node {
         self.now = now;
         self.route(input);
         self.drain_mesh();
+        if self.waits_for_floor() && now >= self.floor_by {
+            self.floor_is_known();
+        }
         // What was said may have made something due at once.
         while self.mesh.wake(now, &KnownAddresses(&self.database)) {
             self.drain_mesh();
@@ -180,8 +193,11 @@ impl Node {
     #[must_use]
     pub fn wake_at(&self) -> Option<(Mono, Why)> {
         let (dial, hello) = self.mesh.deadlines();
-        let dial = dial.map(|at| (at, Why::Dial));
-        dial.into_iter().chain(hello.map(|at| (at, Why::Hello))).min()
+        let floor = self.waits_for_floor().then_some(self.floor_by);
+        [(dial, Why::Dial), (hello, Why::Hello), (floor, Why::Floor)]
+            .into_iter()
+            .filter_map(|(at, why)| Some((at?, why)))
+            .min()
     }
 
     /// Whether a key, SEC1 compressed, belongs to another operator of our cluster: the only keys
@@ -268,7 +284,10 @@ impl Node {
         let before = self.identity.bound(local);
         self.reissue();
         match before {
-            None => self.mesh.start(self.now),
+            None => {
+                self.floor_by = self.now + FLOOR_WITHIN;
+                self.mesh.start(self.now);
+            }
             Some(before) if before != local => self.mesh.we_moved(self.now, true),
             Some(_) => {}
         }
@@ -278,9 +297,19 @@ impl Node {
     /// every link dead all the same; but an address that no link can use is no reason to dial.
     fn address_changed(&mut self, ip: IpAddr) {
         self.reissue();
-        if Scope::of(ip) > Scope::Link {
+        if self.identity.concerns(ip) {
             self.mesh.we_moved(self.now, true);
         }
+    }
+
+    fn waits_for_floor(&self) -> bool {
+        self.identity.waits_for_floor(self.database.get(&self.identity.node_id()))
+    }
+
+    /// Nobody knows a record of ours above those that we know: a first one may be issued.
+    fn floor_is_known(&mut self) {
+        self.identity.know_floor();
+        self.reissue();
     }
 
     /// What peers say of our address changed.

@@ -5,13 +5,13 @@ mod lone;
 use std::collections::BTreeMap;
 
 use lone::*;
-use stayfound_core::node::{Config, Counter, Event, StartError};
+use stayfound_core::node::{Config, Counter, Event, FLOOR_WITHIN, StartError};
 use stayfound_core::record::Signed;
 
 #[test]
 fn the_first_record_starts_at_unix_milliseconds() {
-    let lone = Lone::on_host(config(4), &["198.18.0.1"]);
-    assert_eq!(lone.own().seq(), EPOCH.0);
+    let lone = Lone::settled(config(4), &["198.18.0.1"]);
+    assert_eq!(lone.own().seq(), EPOCH.0 + 3_000);
     assert_eq!(lone.own_address(), Some(address("198.18.0.1:3610")));
 }
 
@@ -20,12 +20,12 @@ fn the_first_record_is_above_the_one_in_the_manifest() {
     // Real locks carry Unix milliseconds, perhaps of a clock that was ahead.
     let ahead = EPOCH.0 + 5_000;
     let config = Config { manifest: manifest(4, ahead), ..config(4) };
-    assert_eq!(Lone::on_host(config, &["198.18.0.1"]).own().seq(), ahead + 1);
+    assert_eq!(Lone::settled(config, &["198.18.0.1"]).own().seq(), ahead + 1);
 }
 
 #[test]
 fn a_restart_with_the_same_address_says_the_same() {
-    let before = Lone::on_host(config(4), &["198.18.0.1"]);
+    let before = Lone::settled(config(4), &["198.18.0.1"]);
     let mut after = Lone::restarted(config(4), before.disk.clone(), before.now);
     after.up("198.18.0.1");
     after.bind("0.0.0.0:3610");
@@ -35,7 +35,7 @@ fn a_restart_with_the_same_address_says_the_same() {
 
 #[test]
 fn an_interface_address_is_adopted_at_once_the_widest_first() {
-    let mut lone = Lone::on_host(config(4), &["127.0.0.1", "192.168.1.5"]);
+    let mut lone = Lone::settled(config(4), &["127.0.0.1", "192.168.1.5"]);
     assert_eq!(lone.own_address(), Some(address("192.168.1.5:3610")));
     let seq = lone.own().seq();
     lone.up("198.18.0.9");
@@ -47,7 +47,7 @@ fn an_interface_address_is_adopted_at_once_the_widest_first() {
 
 #[test]
 fn unusable_addresses_are_never_published() {
-    let lone = Lone::on_host(config(4), &["0.0.0.0", "169.254.3.4", "224.0.0.1", "fe80::1"]);
+    let lone = Lone::settled(config(4), &["0.0.0.0", "169.254.3.4", "224.0.0.1", "fe80::1"]);
     assert_eq!(lone.own_address(), None);
 }
 
@@ -57,6 +57,7 @@ fn an_ipv6_address_stands_beside_the_ipv4_one() {
     lone.up("198.18.0.1");
     lone.up("2001:db8::1");
     lone.bind("[::]:3610");
+    lone.pass(FLOOR_WITHIN);
     let addresses: Vec<_> = lone.own().endpoints().quic_addresses().collect();
     assert_eq!(addresses, [address("198.18.0.1:3610"), address("[2001:db8::1]:3610")]);
     lone.bind("0.0.0.0:3610");
@@ -68,7 +69,7 @@ fn an_ipv6_address_stands_beside_the_ipv4_one() {
 #[test]
 fn f_observers_are_not_believed_and_f_plus_one_are() {
     for (operators, quorum) in [(4, 2), (7, 3), (10, 4)] {
-        let mut lone = Lone::on_host(config(operators), &["192.168.1.5"]);
+        let mut lone = Lone::settled(config(operators), &["192.168.1.5"]);
         for peer in 1..=quorum {
             assert_eq!(lone.own_address(), Some(address("192.168.1.5:3610")), "{operators}");
             let link = lone.greet(peer, &format!("203.0.113.{peer}:3610"));
@@ -80,7 +81,7 @@ fn f_observers_are_not_believed_and_f_plus_one_are() {
 
 #[test]
 fn one_operator_over_two_links_is_one_observer() {
-    let mut lone = Lone::on_host(config(4), &["192.168.1.5"]);
+    let mut lone = Lone::settled(config(4), &["192.168.1.5"]);
     for remote in ["203.0.113.1:3610", "203.0.113.2:3610"] {
         let link = lone.greet(1, remote);
         lone.say(link, &seen("198.18.0.77:40000"));
@@ -90,7 +91,7 @@ fn one_operator_over_two_links_is_one_observer() {
 
 #[test]
 fn what_a_closed_link_said_counts_no_more() {
-    let mut lone = Lone::on_host(config(4), &["192.168.1.5"]);
+    let mut lone = Lone::settled(config(4), &["192.168.1.5"]);
     let first = lone.greet(1, "203.0.113.1:3610");
     lone.say(first, &seen("198.18.0.77:40000"));
     lone.close(first);
@@ -102,7 +103,7 @@ fn what_a_closed_link_said_counts_no_more() {
 #[test]
 fn an_address_of_another_scope_is_never_adopted() {
     for nonsense in ["10.1.2.3:3610", "127.0.0.1:3610", "0.0.0.0:3610", "224.0.0.1:1", "[::]:1"] {
-        let mut lone = Lone::on_host(config(4), &[]);
+        let mut lone = Lone::settled(config(4), &[]);
         for peer in 1..=3 {
             let link = lone.greet(peer, &format!("203.0.113.{peer}:3610"));
             lone.say(link, &seen(nonsense));
@@ -113,7 +114,7 @@ fn an_address_of_another_scope_is_never_adopted() {
 
 #[test]
 fn neighbours_on_a_private_network_may_tell_a_private_address() {
-    let mut lone = Lone::on_host(config(4), &[]);
+    let mut lone = Lone::settled(config(4), &[]);
     for peer in 1..=2 {
         let link = lone.greet(peer, &format!("10.0.0.{peer}:3610"));
         lone.say(link, &seen("10.0.0.9:3610"));
@@ -125,7 +126,7 @@ fn neighbours_on_a_private_network_may_tell_a_private_address() {
 fn an_address_fixed_by_the_operator_outranks_all() {
     let fixed = address("198.18.0.1:9000");
     let config = Config { external: vec![fixed], ..config(4) };
-    let mut lone = Lone::on_host(config, &["198.18.0.2"]);
+    let mut lone = Lone::settled(config, &["198.18.0.2"]);
     for peer in 1..=3 {
         let link = lone.greet(peer, &format!("203.0.113.{peer}:3610"));
         lone.say(link, &seen("198.18.0.77:40000"));
@@ -135,7 +136,7 @@ fn an_address_fixed_by_the_operator_outranks_all() {
 
 #[test]
 fn late_words_about_an_address_that_we_left_do_not_bring_it_back() {
-    let mut lone = Lone::on_host(config(4), &["198.18.0.1"]);
+    let mut lone = Lone::settled(config(4), &["198.18.0.1"]);
     let links: Vec<_> =
         (1..=3).map(|peer| lone.greet(peer, &format!("203.0.113.{peer}:3610"))).collect();
     lone.up("198.18.0.2");
@@ -154,7 +155,7 @@ fn late_words_about_an_address_that_we_left_do_not_bring_it_back() {
 
 #[test]
 fn behind_a_nat_the_last_known_address_is_kept_until_peers_tell_another() {
-    let mut before = Lone::on_host(config(4), &["192.168.1.5"]);
+    let mut before = Lone::settled(config(4), &["192.168.1.5"]);
     for peer in 1..=2 {
         let link = before.greet(peer, &format!("203.0.113.{peer}:3610"));
         before.say(link, &seen("198.18.0.77:3610"));
@@ -172,7 +173,7 @@ fn behind_a_nat_the_last_known_address_is_kept_until_peers_tell_another() {
 
 #[test]
 fn the_newer_of_two_quorums_is_believed_and_one_that_dead_links_hid_appears() {
-    let mut lone = Lone::on_host(config(7), &["192.168.1.5"]);
+    let mut lone = Lone::settled(config(7), &["192.168.1.5"]);
     let link = |lone: &mut Lone, peer: u8, at: &str| {
         let link = lone.greet(peer, &format!("203.0.113.{peer}:3610"));
         lone.say(link, &seen(at));
@@ -196,7 +197,7 @@ fn a_private_address_does_not_displace_the_public_one_of_the_manifest() {
     let manifest =
         stayfound_core::cluster::Manifest::new("test".into(), "UUID".into(), CLUSTER, 1, listed);
     let config = Config { manifest: manifest.unwrap(), ..config(4) };
-    let mut lone = Lone::on_host(config, &["192.168.1.5"]);
+    let mut lone = Lone::settled(config, &["192.168.1.5"]);
     assert_eq!(lone.own_address(), Some(address("198.18.0.1:3610")));
     // Nor does a peer's private address make us forget where the manifest says that it is.
     let link = lone.greet(1, "198.18.0.2:3610");
@@ -212,7 +213,7 @@ fn a_private_address_does_not_displace_the_public_one_of_the_manifest() {
 #[test]
 fn after_data_loss_we_publish_above_the_record_that_peers_hand_back() {
     let lost = record(0, EPOCH.0 + 1_000_000, &["198.18.0.50:3610"]);
-    let mut lone = Lone::on_host(config(4), &["198.18.0.1"]);
+    let mut lone = Lone::settled(config(4), &["198.18.0.1"]);
     let (told, untold) = (lone.greet(1, "203.0.113.1:3610"), lone.greet(2, "203.0.113.2:3610"));
     lone.say(told, &records(&[&lost]));
     assert_eq!(lone.own().seq(), lost.seq() + 1);
@@ -223,9 +224,39 @@ fn after_data_loss_we_publish_above_the_record_that_peers_hand_back() {
 }
 
 #[test]
+fn a_first_record_waits_for_a_peer_that_may_know_an_earlier_one() {
+    // The clock is behind what we signed before our data was lost.
+    let lost = record(0, EPOCH.0 + 1_000_000, &["198.18.0.50:3610"]);
+    let mut lone = Lone::on_host(config(4), &["198.18.0.1"]);
+    assert_eq!(lone.node.own_record(), None);
+    let link = lone.open(1, "203.0.113.1:3610", None);
+    lone.say(link, &hello(&[&lost]));
+    assert_eq!(lone.node.own_record(), None, "the peer is about to send it");
+    lone.say(link, &records(&[&lost]));
+    assert_eq!(lone.own().seq(), lost.seq() + 1);
+}
+
+#[test]
+fn a_first_record_waits_no_longer_once_a_peer_knows_of_none() {
+    let mut lone = Lone::on_host(config(4), &["198.18.0.1"]);
+    lone.greet(1, "203.0.113.1:3610");
+    assert_eq!(lone.own().seq(), EPOCH.0);
+}
+
+#[test]
+fn a_first_record_does_not_wait_for_ever_for_a_proof_that_was_only_claimed() {
+    let claimed = record(0, u64::MAX, &[]);
+    let mut lone = Lone::on_host(config(4), &["198.18.0.1"]);
+    let link = lone.open(1, "203.0.113.1:3610", None);
+    lone.say(link, &hello(&[&claimed]));
+    lone.pass(FLOOR_WITHIN);
+    assert_eq!(lone.own().seq(), EPOCH.0 + 3_000);
+}
+
+#[test]
 fn even_our_present_address_is_published_anew_after_data_loss() {
     let lost = record(0, EPOCH.0 + 1_000_000, &["198.18.0.1:3610"]);
-    let mut lone = Lone::on_host(config(4), &["198.18.0.1"]);
+    let mut lone = Lone::settled(config(4), &["198.18.0.1"]);
     let link = lone.greet(1, "203.0.113.1:3610");
     lone.say(link, &records(&[&lost]));
     assert_eq!(lone.own().seq(), lost.seq() + 1);
@@ -235,7 +266,7 @@ fn even_our_present_address_is_published_anew_after_data_loss() {
 fn the_sequence_floor_moves_only_on_proof() {
     let mut forged = record(0, EPOCH.0 + 1_000_000, &["198.18.0.50:3610"]).as_bytes().to_vec();
     forged[10] ^= 1;
-    let mut lone = Lone::on_host(config(4), &["198.18.0.1"]);
+    let mut lone = Lone::settled(config(4), &["198.18.0.1"]);
     let (before, database) = (lone.own().clone(), lone.database());
     let link = lone.greet(1, "203.0.113.1:3610");
     let held = lone.database();
@@ -247,7 +278,7 @@ fn the_sequence_floor_moves_only_on_proof() {
 
 #[test]
 fn two_records_of_ours_with_one_seq_are_both_outrun() {
-    let mut lone = Lone::on_host(config(4), &["198.18.0.1"]);
+    let mut lone = Lone::settled(config(4), &["198.18.0.1"]);
     let twin = record(0, lone.own().seq(), &["198.18.0.50:3610"]);
     let link = lone.greet(1, "203.0.113.1:3610");
     lone.say(link, &records(&[&twin]));
@@ -258,7 +289,7 @@ fn two_records_of_ours_with_one_seq_are_both_outrun() {
 #[test]
 fn the_largest_seq_is_an_event_not_a_panic() {
     let last = record(0, u64::MAX, &["198.18.0.50:3610"]);
-    let mut lone = Lone::on_host(config(4), &["198.18.0.1"]);
+    let mut lone = Lone::settled(config(4), &["198.18.0.1"]);
     let link = lone.greet(1, "203.0.113.1:3610");
     lone.say(link, &records(&[&last]));
     assert!(lone.events.contains(&Event::SeqExhausted));
@@ -266,7 +297,7 @@ fn the_largest_seq_is_an_event_not_a_panic() {
 
 #[test]
 fn a_damaged_row_of_our_own_is_reported_and_outrun() {
-    let before = Lone::on_host(config(4), &["198.18.0.1"]);
+    let before = Lone::settled(config(4), &["198.18.0.1"]);
     let mut disk: BTreeMap<_, _> = before.disk.clone();
     let row = disk.get_mut(&node_id(0)).unwrap();
     let mut bytes = row.value.to_vec();
@@ -275,6 +306,7 @@ fn a_damaged_row_of_our_own_is_reported_and_outrun() {
     let mut after = Lone::restarted(config(4), disk, stayfound_core::time::Mono(1_000_000_000));
     after.up("198.18.0.1");
     after.bind("0.0.0.0:3610");
+    after.pass(FLOOR_WITHIN);
     assert!(matches!(&after.events[0], Event::Damaged { what } if what.contains("damaged")));
     assert!(after.own().seq() > before.own().seq());
 }
@@ -301,7 +333,7 @@ fn a_start_that_cannot_be_is_refused_with_its_reason() {
 
 #[test]
 fn the_same_inputs_give_the_same_bytes() {
-    let own = |_| Lone::on_host(config(4), &["198.18.0.1"]).own().clone();
+    let own = |_| Lone::settled(config(4), &["198.18.0.1"]).own().clone();
     let [a, b]: [Signed; 2] = [0, 1].map(own);
     assert_eq!(a.as_bytes(), b.as_bytes());
 }

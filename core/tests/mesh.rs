@@ -208,6 +208,12 @@ fn a_node_that_moved_dials_everybody_again_at_once() {
     lone.dials.clear();
     lone.bind("0.0.0.0:4000");
     assert_eq!(dialled(&lone).len(), 3, "dials from the socket that is gone do not count");
+    lone.dials.clear();
+    for elsewhere in ["2001:db8::1", "127.0.0.5", "169.254.0.1"] {
+        lone.up(elsewhere);
+        lone.down(elsewhere);
+    }
+    assert_eq!(dialled(&lone).len(), 0, "our IPv4 socket does not use these");
 }
 
 #[test]

@@ -1,1 +1,331 @@
-//! What a person configures.
+//! What a person configures, and what is wrong with it. Everything is looked at before anything
+//! is made or changed.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use stayfound_core::cluster::lock::{self, LOCK_BYTES_MAX, LockError};
+use stayfound_core::cluster::{Manifest, OperatorIndex};
+use stayfound_core::keys::{PublicKey, SecretKey};
+use stayfound_core::record::{NodeId, is_usable};
+
+use crate::keyfile::{self, KeyFileError};
+use crate::status::name;
+use crate::store::{DiskStore, StoreError};
+
+/// What a node is told by its operator.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// charon's `cluster-lock.json`.
+    pub lock: PathBuf,
+    /// charon's `charon-enr-private-key`.
+    pub key: PathBuf,
+    /// Where the node keeps its database.
+    pub data_dir: PathBuf,
+    /// The UDP address to listen at.
+    pub listen: SocketAddr,
+    /// The addresses to publish, one per family at most.
+    pub external: Vec<SocketAddr>,
+    /// Where operators may answer.
+    pub hints: Vec<Hint>,
+}
+
+/// `2=198.51.100.7:3610`: an address at which an operator may answer, the operator counted from 0
+/// as in charon's lock (its peer index).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hint {
+    /// Which operator; perhaps one that the cluster does not have.
+    pub operator: u64,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+/// A configuration that holds together.
+#[derive(Debug)]
+pub struct Checked {
+    /// Our ENR key.
+    pub key: SecretKey,
+    /// Our cluster.
+    pub manifest: Manifest,
+    /// Our place in it.
+    pub own: OperatorIndex,
+    /// Where operators may answer.
+    pub hints: Vec<(OperatorIndex, SocketAddr)>,
+    /// Our database, open.
+    pub store: DiskStore,
+}
+
+/// What is wrong with a configuration. Nothing was made or changed.
+#[derive(Debug)]
+pub enum ConfigError {
+    /// The lock cannot be read.
+    LockFile(PathBuf, io::Error),
+    /// The lock is larger than any that charon writes.
+    LockSize(PathBuf),
+    /// The file is no lock.
+    Lock(PathBuf, LockError),
+    /// The key cannot be read.
+    Key(KeyFileError),
+    /// The key is that of no operator.
+    NotAnOperator {
+        /// The key file.
+        key: PathBuf,
+        /// Its public key.
+        public_key: PublicKey,
+        /// The lock.
+        lock: PathBuf,
+        /// Its operators.
+        operators: Vec<(OperatorIndex, NodeId)>,
+    },
+    /// This address cannot be published.
+    External(SocketAddr),
+    /// Two addresses of one family are to be published.
+    ExternalTwice(SocketAddr, SocketAddr),
+    /// A hint for an operator that the cluster, of so many, does not have.
+    HintOperator(Hint, usize),
+    /// A hint for ourselves.
+    HintOwn(Hint, usize),
+    /// A hint whose address cannot be dialled.
+    HintAddress(Hint),
+    /// The data directory is charon's directory, or would have to be made in it.
+    CharonsDirectory(PathBuf, PathBuf),
+    /// Nothing can listen at this address.
+    Listen(SocketAddr, io::Error),
+    /// The database cannot be opened.
+    Store(StoreError),
+}
+
+impl Config {
+    /// Reads and checks everything, then opens the database, which is made if it is missing.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn check(&self) -> Result<Checked, ConfigError> {
+        let manifest = read_lock(&self.lock)?;
+        let key = keyfile::read(&self.key).map_err(ConfigError::Key)?;
+        let public_key = key.public_key();
+        let Some(operator) = manifest.by_key(public_key.as_bytes()) else {
+            return Err(self.not_an_operator(&manifest, public_key));
+        };
+        let (own, node_id) = (operator.index, operator.node_id);
+        self.check_external()?;
+        let hints = self.hints.iter().map(|hint| hint.check(&manifest, own));
+        let hints = hints.collect::<Result<_, _>>()?;
+        self.keep_out_of_charons_directory()?;
+        // The node binds it anew; here it is asked before a database is made.
+        UdpSocket::bind(self.listen).map_err(|why| ConfigError::Listen(self.listen, why))?;
+        let store = DiskStore::open(&self.data_dir, node_id).map_err(ConfigError::Store)?;
+        Ok(Checked { key, manifest, own, hints, store })
+    }
+
+    fn not_an_operator(&self, manifest: &Manifest, public_key: PublicKey) -> ConfigError {
+        let operators = manifest.operators().iter().map(|each| (each.index, each.node_id));
+        ConfigError::NotAnOperator {
+            key: self.key.clone(),
+            public_key,
+            lock: self.lock.clone(),
+            operators: operators.collect(),
+        }
+    }
+
+    fn check_external(&self) -> Result<(), ConfigError> {
+        for (at, address) in self.external.iter().enumerate() {
+            if !is_usable(*address) {
+                return Err(ConfigError::External(*address));
+            }
+            let mut before = self.external[..at].iter();
+            if let Some(other) = before.find(|other| other.is_ipv4() == address.is_ipv4()) {
+                return Err(ConfigError::ExternalTwice(*other, *address));
+            }
+        }
+        Ok(())
+    }
+
+    /// charon's directory is the one of the lock, or of the key, wherever links lead.
+    fn keep_out_of_charons_directory(&self) -> Result<(), ConfigError> {
+        // A directory that is not there yet would be made in the nearest one that is.
+        let mut ancestors = self.data_dir.ancestors().map(or_current);
+        let Some(written) = ancestors.find_map(|path| path.canonicalize().ok()) else {
+            return Ok(());
+        };
+        for file in [&self.lock, &self.key] {
+            let given = file.parent().map(or_current).and_then(|path| path.canonicalize().ok());
+            let real = file.canonicalize().ok().and_then(|path| path.parent().map(PathBuf::from));
+            if given.as_ref() == Some(&written) || real.as_ref() == Some(&written) {
+                return Err(ConfigError::CharonsDirectory(self.data_dir.clone(), written));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The empty path stands for the current directory.
+fn or_current(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
+}
+
+/// Reads the lock in this file.
+///
+/// # Errors
+/// [`ConfigError::LockFile`], [`ConfigError::LockSize`], [`ConfigError::Lock`].
+pub fn read_lock(path: &Path) -> Result<Manifest, ConfigError> {
+    let unreadable = |why| ConfigError::LockFile(path.into(), why);
+    // To open a named pipe would be to wait for its writer.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(unreadable(io::Error::other("it is no file")));
+    }
+    let file = File::open(path).map_err(unreadable)?;
+    let mut json = Vec::new();
+    file.take(LOCK_BYTES_MAX as u64 + 1).read_to_end(&mut json).map_err(unreadable)?;
+    if json.len() > LOCK_BYTES_MAX {
+        return Err(ConfigError::LockSize(path.into()));
+    }
+    lock::read(&json).map_err(|why| ConfigError::Lock(path.into(), why))
+}
+
+impl Hint {
+    fn check(
+        self,
+        manifest: &Manifest,
+        own: OperatorIndex,
+    ) -> Result<(OperatorIndex, SocketAddr), ConfigError> {
+        let count = manifest.operators().len();
+        let index = u8::try_from(self.operator).map(OperatorIndex).ok();
+        let Some(operator) = index.and_then(|index| manifest.get(index)) else {
+            return Err(ConfigError::HintOperator(self, count));
+        };
+        if operator.index == own {
+            return Err(ConfigError::HintOwn(self, count));
+        }
+        if !is_usable(self.address) {
+            return Err(ConfigError::HintAddress(self));
+        }
+        Ok((operator.index, self.address))
+    }
+}
+
+impl FromStr for Hint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (operator, address) = text.split_once('=').ok_or(
+            "no \"=\" in it; write the operator, counted from 0, and its address: \
+             2=198.51.100.7:3610",
+        )?;
+        let operator = operator.parse().map_err(|_| {
+            format!("{operator:?} is no operator; operators are numbers, counted from 0")
+        })?;
+        Ok(Self { operator, address: parse_address(address)? })
+    }
+}
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.operator, self.address)
+    }
+}
+
+/// An IP address with a port.
+///
+/// # Errors
+/// What is wrong, with an example of how it should be.
+pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        format!(
+            "{text:?} is no IP address with a port; write it like 198.51.100.7:3610 or \
+             [2001:db8::7]:3610"
+        )
+    })
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LockFile(path, why) => write!(
+                f,
+                "the lock file {} cannot be read: {why}; give the path of charon's \
+                 cluster-lock.json",
+                path.display()
+            ),
+            Self::LockSize(path) => write!(
+                f,
+                "the lock file {} is larger than {} MiB, as no lock is; give the path of charon's \
+                 cluster-lock.json",
+                path.display(),
+                LOCK_BYTES_MAX >> 20
+            ),
+            Self::Lock(path, why) => write!(f, "the lock file {}: {why}", path.display()),
+            Self::Key(why) => why.fmt(f),
+            Self::NotAnOperator { key, public_key, lock, operators } => {
+                let node_id = NodeId::of(&public_key.point());
+                write!(
+                    f,
+                    "the key in {} is that of no operator of the lock {}; give the key and the \
+                     lock of one and the same cluster\n  the key:     ENR public key {public_key}, \
+                     node id {node_id:#} ({})",
+                    key.display(),
+                    lock.display(),
+                    name(&node_id)
+                )?;
+                operators.iter().try_for_each(|(index, node_id)| {
+                    let name = name(node_id);
+                    write!(f, "\n  operator {:>3}: node id {node_id:#} ({name})", index.0)
+                })
+            }
+            Self::External(address) => write!(
+                f,
+                "--external {address} cannot be published; give an address and a port at which \
+                 the other operators reach this node"
+            ),
+            Self::ExternalTwice(one, other) => write!(
+                f,
+                "--external {one} and --external {other} are of one family; give one IPv4 and one \
+                 IPv6 address at most"
+            ),
+            Self::HintOperator(hint, count) => write!(
+                f,
+                "--hint {hint} names no operator of this cluster; operators are counted from 0 as \
+                 in the lock: 0 to {}",
+                count - 1
+            ),
+            Self::HintOwn(hint, count) => write!(
+                f,
+                "--hint {hint} names this node itself; operators are counted from 0 as in the \
+                 lock: 0 to {}, and this key is that of operator {}",
+                count - 1,
+                hint.operator
+            ),
+            Self::HintAddress(hint) => write!(
+                f,
+                "--hint {hint} has an address that cannot be dialled; give an address and a port \
+                 at which operator {} (counted from 0) may answer",
+                hint.operator
+            ),
+            Self::CharonsDirectory(data_dir, charons) => write!(
+                f,
+                "--data-dir {} would write into charon's directory {}, which stayfound only reads; \
+                 give a directory elsewhere",
+                data_dir.display(),
+                charons.display()
+            ),
+            Self::Listen(address, why) if why.kind() == io::ErrorKind::AddrInUse => write!(
+                f,
+                "UDP port {} is in use ({address}); stop the program that has it, or give another \
+                 port with --listen",
+                address.port()
+            ),
+            Self::Listen(address, why) => write!(
+                f,
+                "nothing can listen at {address}: {why}; give an address of this host with \
+                 --listen, or 0.0.0.0 for all of them"
+            ),
+            Self::Store(why) => why.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}

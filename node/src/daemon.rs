@@ -30,8 +30,6 @@ mod refusals;
 mod start;
 mod writer;
 
-/// How long peers are given to hear that we stop.
-const GOODBYE: Duration = Duration::from_secs(1);
 /// How many events may wait for a slow listener.
 const EVENTS_MAX: usize = 1024;
 
@@ -128,7 +126,7 @@ impl Daemon {
         debug!("stopping");
         let Self { endpoint, reports, links, writer, commands, .. } = self;
         drop((reports, links));
-        let (stored, ()) = tokio::join!(writer.close(), endpoint.close(GOODBYE));
+        let (stored, ()) = tokio::join!(writer.close(), endpoint.close());
         drop(commands); // last: whoever watches it learns that everything has ended
         stored.map_err(MeshError::Store)
     }

@@ -18,8 +18,10 @@ pub use self::certificate::Refusal;
 use self::verifier::Verifier;
 
 mod certificate;
-pub(crate) mod endpoint;
-pub(crate) mod stream;
+#[doc(hidden)] // public for the benchmarks
+pub mod endpoint;
+#[doc(hidden)] // public for the benchmarks
+pub mod stream;
 mod verifier;
 
 /// The application protocol that both ends must name (RFC 7301).

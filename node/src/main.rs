@@ -1,1 +1,7 @@
-fn main() {}
+//! `stayfound`: see [`stayfound::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    stayfound::cli::main()
+}

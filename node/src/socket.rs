@@ -1,8 +1,13 @@
 //! The one UDP socket of a node.
 
-use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{self, IoSliceMut};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use quinn::udp::{RecvMeta, Transmit};
+use quinn::{AsyncUdpSocket, UdpPoller};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Binds the socket. `[::]` serves IPv4 as well, whatever the system's default is.
@@ -22,4 +27,38 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
 /// IPv4-mapped IPv6 addresses.
 pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// A socket that is bound nowhere, loses what is sent and receives nothing: what an endpoint that
+/// ends is put on, so that the port is free at once.
+#[derive(Debug)]
+pub(crate) struct Nowhere;
+
+impl AsyncUdpSocket for Nowhere {
+    fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
+        Box::pin(Self)
+    }
+
+    fn try_send(&self, _: &Transmit<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn poll_recv(
+        &self,
+        _: &mut Context<'_>,
+        _: &mut [IoSliceMut<'_>],
+        _: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok((Ipv4Addr::UNSPECIFIED, 0).into())
+    }
+}
+
+impl UdpPoller for Nowhere {
+    fn poll_writable(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
 }

@@ -1,1 +1,17 @@
-//! x
+//! A seeded world around the stayfound core: the same state machine as in production, under
+//! changing addresses, loss, crashes and lost disks, byte for byte repeatable.
+//!
+//! A run is a pure function of its [`scenario::Scenario`], and [`scenario::Scenario::draw`] one of
+//! a seed.
+
+pub mod event;
+pub mod host;
+pub mod moment;
+pub mod network;
+pub mod oracle;
+pub mod queue;
+pub mod run;
+pub mod scenario;
+pub mod script;
+pub mod trace;
+pub mod world;

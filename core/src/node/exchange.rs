@@ -52,6 +52,7 @@ impl Node {
         if first {
             self.emit(Event::Linked { operator: from, remote });
         }
+        self.heed_digest(&hello.digest);
         let lacks = |record: &&Signed| {
             let held = hello.digest.iter().find(|held| held.node_id == record.node_id());
             held.is_none_or(|held| {
@@ -65,6 +66,16 @@ impl Node {
             .collect();
         for records in lacking.chunks(RECORDS_PER_FRAME_MAX) {
             self.mesh.say(link, &Frame::Records(records.to_vec()));
+        }
+    }
+
+    /// A peer told what it holds. If it claims a record of ours that is newer than any we know, it
+    /// sends it next, and that is the proof we wait for.
+    fn heed_digest(&mut self, digest: &[Holding]) {
+        let own = self.manifest.operators()[usize::from(self.own_index.0)].node_id;
+        let known = self.database.newest(&own).map_or(0, Signed::seq);
+        if digest.iter().all(|held| held.node_id != own || held.seq <= known) {
+            self.floor_is_known();
         }
     }
 
@@ -105,7 +116,7 @@ impl Node {
         }
         if operator == self.own_index {
             // We lost our data: our own signature proves how far we had come.
-            self.reissue();
+            self.floor_is_known();
             return Ok(());
         }
         self.tell_all(&record, Some(link));

@@ -11,7 +11,7 @@ use stayfound_core::database::{Database, Row};
 use stayfound_core::keys::SecretKey;
 use stayfound_core::mesh::{Frame, Hello, Reader};
 use stayfound_core::node::{
-    CloseReason, Config, Counter, DialId, Event, Input, LinkId, Node, Output, Ticket,
+    CloseReason, Config, Counter, DialId, Event, FLOOR_WITHIN, Input, LinkId, Node, Output, Ticket,
 };
 use stayfound_core::record::{Endpoints, NodeId, Signed};
 use stayfound_core::step;
@@ -99,6 +99,13 @@ impl Lone {
             lone.up(ip);
         }
         lone.bind("0.0.0.0:3610");
+        lone
+    }
+
+    /// The same, and nobody was there to tell how far our seq had come.
+    pub fn settled(config: Config, ips: &[&str]) -> Self {
+        let mut lone = Self::on_host(config, ips);
+        lone.pass(FLOOR_WITHIN);
         lone
     }
 

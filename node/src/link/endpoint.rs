@@ -13,10 +13,11 @@ use stayfound_core::keys::PublicKey;
 use stayfound_core::mesh::{DialId, FRAME_BYTES_MAX, LinkId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
+use tracing::debug;
 
 use super::stream::{self, Link, Path};
 use super::{Identity, peer_key};
-use crate::socket::canonical;
+use crate::socket::{Nowhere, canonical};
 
 /// How long a handshake may take, either way.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
@@ -26,6 +27,14 @@ const HANDSHAKES_MAX: usize = 256;
 /// From so many on, a peer first has to prove that it receives at the address it sends from
 /// (RFC 9000, 8.1.2).
 const HANDSHAKES_UNVALIDATED_MAX: usize = 16;
+
+/// How long a peer that answers is told again that we stop. Whoever never answers, such as one
+/// that is being dialled, would be told for seconds.
+const GOODBYE: Duration = Duration::from_millis(300);
+/// How long the socket may stay in use after that.
+const RELEASE: Duration = Duration::from_secs(1);
+
+const _: () = assert!(GOODBYE.as_millis() + RELEASE.as_millis() < 2000, "a stop within 2 s");
 
 /// Silence is broken this often, which also keeps NAT bindings open (RFC 4787: 2 minutes).
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -47,7 +56,7 @@ const SERVER_NAME: &str = "stayfound";
 const REPORTS_MAX: usize = 256;
 
 /// What happened on the network.
-pub(crate) enum Report {
+pub enum Report {
     /// A link opened, both sides having admitted each other's key. Before its other reports.
     Opened { id: LinkId, link: Link, peer: PublicKey, remote: SocketAddr, dial: Option<DialId> },
     /// A dial came to nothing.
@@ -63,7 +72,7 @@ pub(crate) enum Report {
 }
 
 /// Why a handshake failed.
-pub(crate) enum Failure {
+pub enum Failure {
     /// The key that the far side proved is not admitted.
     Stranger,
     /// The far side does not admit our key.
@@ -87,13 +96,13 @@ impl From<ConnectionError> for Failure {
 }
 
 /// Dials and accepts on one UDP socket.
-pub(crate) struct Endpoint {
+pub struct Endpoint {
     quinn: quinn::Endpoint,
     identity: Identity,
     transport: Arc<quinn::TransportConfig>,
     opener: Opener,
-    /// The socket, to know when the last user of it is gone.
-    socket: Weak<dyn AsyncUdpSocket>,
+    /// The sockets it has been on, to know when the last user of each is gone.
+    sockets: Vec<Weak<dyn AsyncUdpSocket>>,
 }
 
 /// What it takes to turn a connection into a link.
@@ -109,7 +118,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// What the system says about the socket.
-    pub(crate) fn start(
+    pub fn start(
         socket: UdpSocket,
         identity: Identity,
         admitted: Arc<[PublicKey]>,
@@ -118,17 +127,17 @@ impl Endpoint {
         let server = (!admitted.is_empty()).then(|| server(&identity, admitted, &transport));
         let runtime = Arc::new(quinn::TokioRuntime);
         let socket = runtime.wrap_udp_socket(socket)?;
-        let weak = Arc::downgrade(&socket);
+        let sockets = vec![Arc::downgrade(&socket)];
         let config = quinn::EndpointConfig::default();
         let quinn = quinn::Endpoint::new_with_abstract_socket(config, server, socket, runtime)?;
         let (reports, receiver) = mpsc::channel(REPORTS_MAX);
         let opener = Opener { reports, next_link: Arc::default() };
         tokio::spawn(accept_all(quinn.clone(), opener.clone()));
-        Ok((Self { quinn, identity, transport, opener, socket: weak }, receiver))
+        Ok((Self { quinn, identity, transport, opener, sockets }, receiver))
     }
 
     /// Dials; answers with [`Report::Opened`] or [`Report::DialFailed`], once.
-    pub(crate) fn dial(&self, dial: DialId, peer: PublicKey, address: SocketAddr) {
+    pub fn dial(&self, dial: DialId, peer: PublicKey, address: SocketAddr) {
         let tls = QuicClientConfig::try_from(self.identity.client(peer));
         let tls = tls.expect("ring has the cipher suite of QUIC's first packets");
         let mut config = quinn::ClientConfig::new(Arc::new(tls));
@@ -157,25 +166,33 @@ impl Endpoint {
     ///
     /// # Errors
     /// What the system says; the old socket stays in use then.
-    pub(crate) fn rebind(&mut self, socket: UdpSocket) -> io::Result<()> {
+    pub fn rebind(&mut self, socket: UdpSocket) -> io::Result<()> {
         let socket = quinn::TokioRuntime.wrap_udp_socket(socket)?;
-        self.socket = Arc::downgrade(&socket);
+        self.sockets.retain(|socket| socket.strong_count() > 0);
+        self.sockets.push(Arc::downgrade(&socket));
         self.quinn.rebind_abstract(socket)
     }
 
     /// Closes every link, telling the peers, and lets go of the socket.
-    pub(crate) async fn close(self, within: Duration) {
-        self.quinn.close(stream::STOPPING.0, stream::STOPPING.1);
-        let Self { quinn, socket, .. } = self;
-        let idle = async {
-            quinn.wait_idle().await;
-            drop(quinn);
-            // The tasks of quinn and of the links hold it until they have noticed.
-            while socket.strong_count() > 0 {
+    pub async fn close(self) {
+        let Self { quinn, sockets, .. } = self;
+        quinn.close(stream::STOPPING.0, stream::STOPPING.1);
+        if timeout(GOODBYE, quinn.wait_idle()).await.is_err() {
+            // Twice, because an endpoint listens at its last socket as well.
+            for _ in 0..2 {
+                quinn.rebind_abstract(Arc::new(Nowhere)).expect("it has an address");
+            }
+        }
+        drop(quinn);
+        // The tasks of quinn and of the links hold the socket until they have noticed.
+        let released = async {
+            while sockets.iter().any(|socket| socket.strong_count() > 0) {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        let _ = timeout(within, idle).await; // peers that are not told notice by themselves
+        if timeout(RELEASE, released).await.is_err() {
+            debug!("the socket is still in use");
+        }
     }
 }
 

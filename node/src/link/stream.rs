@@ -34,7 +34,7 @@ const STREAM_ENDED: (VarInt, &[u8]) = (VarInt::from_u32(17), b"the stream ended"
 const _: () = assert!(CloseReason::Stranger as u32 <= 15, "the core's codes are below ours");
 
 /// Our handle on an open link.
-pub(crate) struct Link {
+pub struct Link {
     connection: Connection,
     outgoing: mpsc::UnboundedSender<Bytes>,
     queued: Arc<AtomicUsize>,
@@ -48,7 +48,7 @@ pub(super) struct Outgoing {
 
 /// The peer does not read: the link is closed.
 #[derive(Debug)]
-pub(crate) struct NotRead;
+pub struct NotRead;
 
 pub(super) fn link(connection: Connection) -> (Link, Outgoing) {
     let (outgoing, frames) = mpsc::unbounded_channel();
@@ -61,7 +61,7 @@ impl Link {
     ///
     /// # Errors
     /// [`NotRead`] if too much is waiting already; the link is closed.
-    pub(crate) fn send(&self, bytes: Bytes) -> Result<(), NotRead> {
+    pub fn send(&self, bytes: Bytes) -> Result<(), NotRead> {
         let cost = cost(&bytes);
         if self.queued.fetch_add(cost, Ordering::Relaxed) + cost > QUEUE_BYTES_MAX {
             self.connection.close(NOT_READ.0, NOT_READ.1);
@@ -73,7 +73,7 @@ impl Link {
     }
 
     /// Closes the link, telling the peer why.
-    pub(crate) fn close(self, why: CloseReason) {
+    pub fn close(self, why: CloseReason) {
         let text = match why {
             CloseReason::Superseded => "superseded by another link",
             CloseReason::Violation => "violation of the protocol",

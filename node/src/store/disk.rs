@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use redb::backends::InMemoryBackend;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata};
-use redb::{StorageBackend, StorageError, TableDefinition, TableError, TableHandle};
+use redb::{StorageBackend, StorageError, TableDefinition, TableError};
 use stayfound_core::database::Row;
 use stayfound_core::record::NodeId;
 

@@ -89,7 +89,7 @@ async fn a_slow_disk_gets_the_newest_row_of_each_node_alone() {
         writer.put(Ticket(ticket.into()), row(1, ticket));
     }
     for _ in 0..2 {
-        gate.send(()).expect("the store waits"); // the first batch may have begun early
+        gate.send(()).expect("the store waits"); // one batch or two
     }
     while durable(&mut writer).await != Some(Ticket(255)) {}
     assert!(flat(&batches).len() <= 2);
@@ -105,7 +105,7 @@ async fn closing_waits_for_what_is_queued() {
     let mut closing = Box::pin(writer.close());
     assert!(timeout(Duration::from_millis(20), &mut closing).await.is_err(), "nothing written yet");
     for _ in 0..2 {
-        gate.send(()).expect("the store waits");
+        let _ = gate.send(()); // one batch or two
     }
     closing.await.expect("written");
     assert_eq!(flat(&batches), [row(1, 1), row(2, 1)]);

@@ -194,9 +194,25 @@ async fn a_link_is_closed_with_a_reason() {
 async fn stopping_tells_the_peer_and_frees_the_port() {
     let [(mut a, of_a), (b, of_b)] = linked().await;
     drop((of_b, b.reports));
-    b.endpoint.close(Duration::from_secs(10)).await;
+    b.endpoint.close().await;
     assert_eq!(a.closed(of_a.id).await, "closed by the peer: stopping");
     socket::bind(b.address).expect("the port is free again");
+}
+
+#[tokio::test]
+async fn stopping_in_the_middle_of_a_dial_frees_every_port() {
+    let mut a = end(1, &[2]);
+    let silent = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+    a.endpoint.dial(DialId(0), key(2), silent.local_addr().expect("bound"));
+    silent.recv(&mut [0; 2048]).await.expect("the dial has begun");
+    let socket = loopback();
+    let moved = socket.local_addr().expect("bound");
+    a.endpoint.rebind(socket).expect("moves");
+    drop(a.reports);
+    a.endpoint.close().await;
+    for address in [a.address, moved] {
+        socket::bind(address).expect("the port is free again");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,199 @@
+//! `stayfound devnet`: a cluster on this machine that shows what stayfound is for.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use stayfound_core::cluster::OperatorIndex;
+use tokio::time::timeout;
+
+use super::{Failure, stop_requested};
+
+mod net;
+mod screen;
+
+use net::{Lack, Net};
+use screen::Screen;
+
+/// The operator that moves.
+const MOVER: OperatorIndex = OperatorIndex(2);
+/// The operator that loses its data.
+const LOSER: OperatorIndex = OperatorIndex(3);
+/// How long the mesh is given to heal, each time.
+const HEAL_WITHIN: Duration = Duration::from_secs(8);
+/// How long people are given to look at the table before the next thing happens.
+const LOOK: Duration = Duration::from_secs(2);
+/// How often the table is drawn anew, so that ages in it are right.
+const REDRAW_EVERY: Duration = Duration::from_millis(100);
+
+/// Run a cluster on this machine: let one operator move and another lose its data, and watch the
+/// others follow.
+///
+/// The keys and the lock are made on the spot, in a temporary directory that is removed at the
+/// end. The nodes are real: QUIC on loopback, a database each. At first each knows the others'
+/// addresses; when one moves, nobody is told.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// How many operators
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(4..=32))]
+    operators: u8,
+    /// Operator i listens at this UDP port + i, and at higher ports after its move. Without it
+    /// the system chooses free ports
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..=65_400))]
+    base_port: Option<u16>,
+    /// Keep the cluster running until Ctrl-C
+    #[arg(long)]
+    stay: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  stayfound devnet
+  stayfound devnet --operators 7 --base-port 16000 --stay
+
+Exit codes: 0 the mesh healed both times; 1 it did not; 2 the command line is not as it must be,
+or a port is in use.";
+
+/// What was measured of one healing.
+struct Healing {
+    what: String,
+    /// Until all others held the new record.
+    held: Duration,
+    /// Until all were linked as well.
+    healed: Duration,
+}
+
+pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let stop = stop_requested()?;
+    tokio::pin!(stop);
+    let directory = tempfile::Builder::new().prefix("stayfound-devnet-").tempdir()?;
+    let mut screen = Screen::new(arguments.operators.into());
+    let mut net = Net::create(directory.path(), arguments.operators, arguments.base_port)?;
+    let result = tokio::select! {
+        result = story(&mut net, &mut screen) => result,
+        () = &mut stop => Err(Failure::running("interrupted before the end")),
+    };
+    let result = match result {
+        Ok(()) if arguments.stay => {
+            screen.say("the cluster stays until Ctrl-C")?;
+            tokio::select! {
+                result = watch(&net, &mut screen, "") => result,
+                () = &mut stop => Ok(()),
+            }
+        }
+        result => result,
+    };
+    screen.leave();
+    let stopped = net.stop().await;
+    result.and(stopped)
+}
+
+async fn story(net: &mut Net, screen: &mut Screen) -> Result<(), Failure> {
+    screen.say(&net.introduction())?;
+    let begun = Instant::now();
+    net.start_all().await?;
+    let mut healings = vec![heal(net, screen, "the full mesh forms", begun).await?];
+
+    let mover = net.called(MOVER);
+    look(net, screen, &format!("the mesh stands; next, {mover} moves")).await?;
+    let begun = Instant::now();
+    let (from, to) = net.move_away(MOVER).await?;
+    screen.say(&format!("{mover} moves from {from} to {to}; nobody is told"))?;
+    let what = format!("{mover} moved");
+    healings.push(heal(net, screen, &what, begun).await?);
+
+    let loser = net.called(LOSER);
+    look(net, screen, &format!("healed; next, {loser} loses its data and moves")).await?;
+    let old_seq = net.kill_and_wipe(LOSER).await?;
+    let begun = Instant::now();
+    let (from, to) = net.start_elsewhere(LOSER).await?;
+    screen.say(&format!(
+        "{loser} is killed, its data is wiped, and it starts again at {to} instead of {from}"
+    ))?;
+    let what = format!("{loser} lost its data and moved");
+    healings.push(heal(net, screen, &what, begun).await?);
+    let new_seq = net.seq(LOSER);
+    screen.say(&format!("its record has seq {new_seq}, above the {old_seq} of the one it lost"))?;
+
+    screen.leave();
+    Ok(summarise(screen, &healings)?)
+}
+
+/// Waits until everybody holds the newest record of everybody else and is linked with it there.
+async fn heal(
+    net: &Net,
+    screen: &mut Screen,
+    what: &str,
+    begun: Instant,
+) -> Result<Healing, Failure> {
+    let mut held = None;
+    let mut redraw = tokio::time::interval(REDRAW_EVERY);
+    while begun.elapsed() < HEAL_WITHIN {
+        let changed = net.changed();
+        let lacks = net.lacks();
+        if !lacks.iter().any(Lack::is_record) {
+            held.get_or_insert_with(|| begun.elapsed());
+        }
+        if lacks.is_empty() {
+            let healed = begun.elapsed();
+            let held = held.expect("nothing is lacking, nor any record");
+            screen.settle(&net.table())?;
+            screen.say(&format!(
+                "{what}: records held by all after {}, links up after {}",
+                millis(held),
+                millis(healed)
+            ))?;
+            return Ok(Healing { what: what.into(), held, healed });
+        }
+        let wanted = net.wanted();
+        let progress = format!(
+            "{what}: {} of {wanted} records and links are right, {:.1} s",
+            wanted - lacks.len(),
+            begun.elapsed().as_secs_f64()
+        );
+        screen.draw(&net.table(), &progress)?;
+        tokio::select! {
+            () = changed => {}
+            _ = redraw.tick() => {}
+        }
+    }
+    let lacks: Vec<_> = net.lacks().iter().map(Lack::to_string).collect();
+    Err(Failure::running(format!(
+        "the mesh did not heal within {} s ({what}):\n  {}",
+        HEAL_WITHIN.as_secs(),
+        lacks.join("\n  ")
+    )))
+}
+
+/// Shows a live table for a while, if somebody looks on: the mesh heals faster than people read.
+async fn look(net: &Net, screen: &mut Screen, progress: &str) -> Result<(), Failure> {
+    if !screen.is_live() {
+        return Ok(());
+    }
+    timeout(LOOK, watch(net, screen, progress)).await.unwrap_or(Ok(()))
+}
+
+/// Keeps the table true until this is dropped.
+async fn watch(net: &Net, screen: &mut Screen, progress: &str) -> Result<(), Failure> {
+    let mut redraw = tokio::time::interval(REDRAW_EVERY);
+    loop {
+        redraw.tick().await;
+        screen.draw(&net.table(), progress)?;
+    }
+}
+
+fn summarise(screen: &mut Screen, healings: &[Healing]) -> io::Result<()> {
+    screen.say(&format!(
+        "{:55}  {:>10}  {:>10}",
+        "healed: all hold and are linked after", "records", "links"
+    ))?;
+    for Healing { what, held, healed } in healings {
+        screen.say(&format!("{what:55}  {:>10}  {:>10}", millis(*held), millis(*healed)))?;
+    }
+    Ok(())
+}
+
+fn millis(span: Duration) -> String {
+    format!("{:.1} ms", span.as_secs_f64() * 1_000.0)
+}

@@ -1,0 +1,173 @@
+//! `stayfound run`: one operator's node.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+use stayfound_core::cluster::{Manifest, OperatorIndex};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use super::report::{self, hex};
+use super::{Failure, STOP_WITHIN, stop_requested};
+use crate::config::{Checked, Config, Hint, parse_address};
+use crate::mesh::Mesh;
+use crate::status::{Status, name};
+
+/// How long to wait for our first record before telling who we are without it.
+const FIRST_RECORD_WITHIN: Duration = Duration::from_secs(2);
+
+/// Run the node of one operator, from charon's own files.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// charon's cluster-lock.json. It is only read
+    #[arg(long, value_name = "FILE")]
+    lock: PathBuf,
+    /// charon's charon-enr-private-key of this operator. It is only read, and must be readable by
+    /// its owner alone (chmod 600)
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// Where this node keeps its database; made if it is missing. Never charon's own directory
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    /// The UDP address to listen at: the one port to forward. [::] serves IPv4 as well
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:3610", value_parser = parse_address)]
+    listen: SocketAddr,
+    /// An address to publish instead of what is found out, one per family (behind a forwarded
+    /// port, say)
+    #[arg(long, value_name = "ADDR", value_parser = parse_address)]
+    external: Vec<SocketAddr>,
+    /// An address at which an operator may answer, where no better one is known. Operators are
+    /// counted from 0, in the order of the lock (charon's peer index)
+    #[arg(long = "hint", value_name = "OPERATOR=ADDR")]
+    hints: Vec<Hint>,
+    /// Print the start and each change as a line of JSON on standard output, beside the log on
+    /// standard error
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  The operator of .charon, told where operators 0 and 2 (counted from 0) may answer:
+    stayfound run --lock .charon/cluster-lock.json --key .charon/charon-enr-private-key \\
+      --data-dir /var/lib/stayfound --hint 0=198.51.100.7:3610 --hint 2=203.0.113.9:3610
+
+  Behind a router that forwards UDP port 40000 to this host's port 3610:
+    stayfound run --lock .charon/cluster-lock.json --key .charon/charon-enr-private-key \\
+      --data-dir /var/lib/stayfound --external 192.0.2.1:40000
+
+Stops on Ctrl-C and SIGTERM. RUST_LOG=stayfound=debug tells more.
+Exit codes: 0 stopped as asked; 1 failed while running; 2 the command line or a file that it
+names is not as it must be; 5 the key is that of no operator of the lock.";
+
+pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let stop = stop_requested()?;
+    tokio::pin!(stop);
+    let Arguments { lock, key, data_dir, listen, external, hints, json } = arguments;
+    let config = Config { lock, key, data_dir, listen, external, hints };
+    let Checked { key, manifest, own, hints, store } = config.check()?;
+    let mut builder = Mesh::builder(key, manifest.clone()).listen(listen).store(Box::new(store));
+    for address in config.external {
+        builder = builder.external(address);
+    }
+    for (operator, address) in hints {
+        builder = builder.hint(operator, address);
+    }
+    let mesh = builder.start().await?;
+    let teller = Teller { manifest, own, json };
+    let ended = tokio::select! {
+        told = teller.tell_all(&mesh) => Some(told),
+        () = &mut stop => None,
+    };
+    let stopped = timeout(STOP_WITHIN, mesh.stop()).await;
+    stopped.map_err(|_| Failure::running("the node did not stop in time"))??;
+    match ended {
+        None => teller.stopped(),
+        Some(told) => told.and(Err(Failure::running("the node ended by itself"))),
+    }
+}
+
+/// Tells people, through the log, and programs, as JSON, what happens.
+struct Teller {
+    manifest: Manifest,
+    own: OperatorIndex,
+    json: bool,
+}
+
+impl Teller {
+    /// Tells who we are, then every change (the log is told by the node itself), until the node
+    /// ends by itself.
+    async fn tell_all(&self, mesh: &Mesh) -> Result<(), Failure> {
+        // From here on no change is lost: it stands in the status told first, or follows.
+        let mut events = mesh.events();
+        let mut status = mesh.status();
+        let first_record = status.wait_for(|status| status.record.is_some());
+        let _ = timeout(FIRST_RECORD_WITHIN, first_record).await; // without it, then
+        self.started(mesh.local_addr(), &mesh.status().borrow())?;
+        loop {
+            let event = tokio::select! {
+                event = events.recv() => event,
+                () = mesh.ended() => return Ok(()),
+            };
+            match event {
+                Ok(event) => self.print(&report::event(&event))?,
+                Err(RecvError::Lagged(changes)) => {
+                    let members = json!({ "changes": changes, "status": *mesh.status().borrow() });
+                    self.print(&report::line("missed", members))?;
+                }
+                Err(RecvError::Closed) => return Ok(()),
+            }
+        }
+    }
+
+    fn started(&self, listen: SocketAddr, status: &Status) -> Result<(), Failure> {
+        let manifest = &self.manifest;
+        let (count, threshold) = (manifest.operators().len(), manifest.threshold());
+        let (lock_hash, last) = (hex(manifest.hash()), count - 1);
+        // What stands in a file may hold anything, and a terminal obeys some of it.
+        let (called, uuid) = (manifest.name().escape_debug(), manifest.uuid().escape_debug());
+        info!("cluster \"{called}\", uuid {uuid}, lock hash {lock_hash}");
+        warn!("the lock is read but not yet verified: take it from a source you trust");
+        let own_name = status.operator(self.own).map(|own| name(&own.node_id));
+        let (own, own_name) = (self.own, own_name.unwrap_or_default());
+        info!(
+            "we are operator {own} of 0 to {last} ({own_name}), threshold {threshold} of {count}"
+        );
+        match &status.record {
+            Some(record) => info!("our ENR has seq {}: {}", record.seq(), record.to_text()),
+            None => warn!("we have no ENR of our own yet: the data directory is slow"),
+        }
+        info!("listening at {listen}");
+        let cluster = json!({
+            "name": manifest.name(),
+            "uuid": manifest.uuid(),
+            "lock_hash": lock_hash,
+            "threshold": threshold,
+            "verified": false,
+        });
+        let members = json!({ "cluster": cluster, "listen": listen, "status": status });
+        self.print(&report::line("started", members))
+    }
+
+    fn stopped(&self) -> Result<(), Failure> {
+        info!("stopped");
+        self.print(&report::line("stopped", json!({})))
+    }
+
+    /// One line on standard output, at once. Whoever reads it may have gone: that ends the node.
+    fn print(&self, line: &Value) -> Result<(), Failure> {
+        if !self.json {
+            return Ok(());
+        }
+        let mut out = io::stdout().lock();
+        writeln!(out, "{line}")
+            .and_then(|()| out.flush())
+            .map_err(|why| Failure::running(format!("standard output cannot be written: {why}")))
+    }
+}

@@ -1,0 +1,252 @@
+//! A computer that runs a node: how it is connected, its disk, and the process.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use stayfound_core::chance::{Chance, Stream};
+use stayfound_core::database::Row;
+use stayfound_core::node::{Config, Counter, Node, Ticket};
+use stayfound_core::record::NodeId;
+use stayfound_core::time::{Mono, Wall};
+
+use crate::event::Local;
+use crate::moment::Moment;
+
+/// The wall clock of every host when the world begins: 2026-01-01T00:00:00Z.
+pub const EPOCH: Wall = Wall(1_767_225_600_000);
+
+/// How a host is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uplink {
+    /// Its interface has the address at which the world sees it.
+    Direct,
+    /// It has a private address behind a router that forwards the port, so that only others can
+    /// tell where it is; unless its operator has fixed the address.
+    Forwarded {
+        /// What the operator says the address is, for ever.
+        fixed: Option<SocketAddr>,
+    },
+}
+
+/// How long a write takes until it is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskSpeed {
+    /// 0.1 to 5 ms.
+    Fast,
+    /// 20 to 800 ms.
+    Slow,
+}
+
+/// One host.
+pub(crate) struct Host {
+    pub(crate) config: Config,
+    pub(crate) uplink: Uplink,
+    /// Where it is or was last, seen from outside.
+    pub(crate) address: SocketAddr,
+    pub(crate) online: bool,
+    /// Whether its socket is bound to `[::]` rather than to `0.0.0.0`.
+    pub(crate) dual_stack: bool,
+    pub(crate) disk: Disk,
+    pub(crate) process: Option<Process>,
+    /// How many processes it has had.
+    pub(crate) starts: u32,
+    pub(crate) chance: Chance,
+    /// When its process has heard of the latest change of its interfaces.
+    pub(crate) told_at: Moment,
+    pub(crate) notices: Stream,
+    pub(crate) counts: BTreeMap<Counter, u64>,
+}
+
+/// A running node.
+pub(crate) struct Process {
+    pub(crate) number: u32,
+    pub(crate) node: Node,
+    /// When it started: the zero of its own time.
+    pub(crate) since: Moment,
+    /// When it is to be woken.
+    pub(crate) wake_at: Option<Moment>,
+}
+
+/// What survives a crash, and what is on its way there.
+pub(crate) struct Disk {
+    rows: BTreeMap<NodeId, Row>,
+    writes: VecDeque<(Ticket, Row)>,
+    /// When the last of the writes is done: they keep their order.
+    done_at: Moment,
+    speed: DiskSpeed,
+    chance: Stream,
+}
+
+impl fmt::Display for DiskSpeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fast => "fast",
+            Self::Slow => "slow",
+        })
+    }
+}
+
+impl fmt::Display for Uplink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Direct => f.write_str("direct"),
+            Self::Forwarded { fixed: None } => f.write_str("forwarded"),
+            Self::Forwarded { fixed: Some(address) } => write!(f, "forwarded, fixed at {address}"),
+        }
+    }
+}
+
+impl Host {
+    /// Boots the node from what the disk holds.
+    pub(crate) fn start(&mut self, now: Moment) -> &mut Process {
+        assert!(self.process.is_none(), "it runs already");
+        self.starts += 1;
+        let mut draws = self.chance.stream(&format!("node, start {}", self.starts));
+        let mut seed = [0; 32];
+        for chunk in seed.chunks_exact_mut(8) {
+            chunk.copy_from_slice(&draws.draw().to_le_bytes());
+        }
+        let wall = EPOCH + (now - Moment::default());
+        let stored: Vec<Row> = self.disk.rows.values().cloned().collect();
+        let node = Node::new(self.config.clone(), seed, Mono(0), wall, &stored)
+            .unwrap_or_else(|error| panic!("the scenario's configuration is wrong: {error}"));
+        self.told_at = now;
+        let number = self.starts;
+        self.process.insert(Process { number, node, since: now, wake_at: None })
+    }
+
+    /// What a process hears first: the addresses of its interfaces, then its socket.
+    pub(crate) fn greeting(&self) -> Vec<Local> {
+        let up = self.interface().map(Local::Up);
+        up.into_iter().chain([Local::Bound(self.bound())]).collect()
+    }
+
+    /// What a process hears, in this order, when its host came from `before` to where it is now.
+    /// Behind a router nothing happens that it could hear of.
+    pub(crate) fn notices(&mut self, before: Option<SocketAddr>) -> Vec<Local> {
+        let after = self.online.then_some(self.address);
+        let (left, came) = (before.map(|at| at.ip()), after.map(|at| at.ip()));
+        let changed = self.uplink == Uplink::Direct && left != came;
+        let (down, up) = (left.map(Local::Down), came.map(Local::Up));
+        let mut notices: Vec<Local> =
+            [down, up].into_iter().flatten().filter(|_| changed).collect();
+        if self.notices.hits(1, 2) {
+            notices.reverse(); // make before break
+        }
+        notices
+    }
+
+    /// Where the socket is bound.
+    pub(crate) fn bound(&self) -> SocketAddr {
+        let any: IpAddr = match self.dual_stack {
+            true => Ipv6Addr::UNSPECIFIED.into(),
+            false => Ipv4Addr::UNSPECIFIED.into(),
+        };
+        SocketAddr::new(any, self.address.port())
+    }
+
+    /// When the process hears of a change: never before it heard of the one before.
+    pub(crate) fn notice_at(&mut self, now: Moment) -> Moment {
+        let late = Duration::from_micros(self.notices.below(200_000));
+        self.told_at = self.told_at.max(now + late);
+        self.told_at
+    }
+
+    /// The address of its interface.
+    fn interface(&self) -> Option<IpAddr> {
+        match self.uplink {
+            Uplink::Direct => self.online.then_some(self.address.ip()),
+            Uplink::Forwarded { .. } if self.address.is_ipv4() => {
+                Some(Ipv4Addr::new(10, 0, 0, 2).into())
+            }
+            Uplink::Forwarded { .. } => Some(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2).into()),
+        }
+    }
+}
+
+impl Process {
+    /// Its own time.
+    pub(crate) fn mono(&self, now: Moment) -> Mono {
+        Mono(u64::try_from((now - self.since).as_nanos()).expect("less than 584 years"))
+    }
+}
+
+impl Disk {
+    /// An empty disk.
+    pub(crate) fn new(speed: DiskSpeed, chance: Stream) -> Self {
+        let (rows, writes) = (BTreeMap::new(), VecDeque::new());
+        Self { rows, writes, done_at: Moment::default(), speed, chance }
+    }
+
+    /// Takes a write; answers when it will be durable.
+    pub(crate) fn write(&mut self, now: Moment, ticket: Ticket, row: Row) -> Moment {
+        let (least, most) = match self.speed {
+            DiskSpeed::Fast => (100, 5_000),
+            DiskSpeed::Slow => (20_000, 800_000),
+        };
+        let takes = Duration::from_micros(least + self.chance.below(most - least));
+        self.done_at = self.done_at.max(now + takes);
+        self.writes.push_back((ticket, row));
+        self.done_at
+    }
+
+    /// The next write is durable: answers its ticket.
+    pub(crate) fn done(&mut self) -> Ticket {
+        let (ticket, row) = self.writes.pop_front().expect("a write is done once");
+        self.rows.insert(row.key, row);
+        ticket
+    }
+
+    /// The host crashes: some of the writes under way, the first so many, had reached the disk
+    /// although nobody was told. Answers the last of those.
+    pub(crate) fn crash(&mut self) -> Option<Ticket> {
+        let reached = self.chance.below(self.writes.len() as u64 + 1);
+        let last = (0..reached).map(|_| self.done()).last();
+        self.writes.clear();
+        last
+    }
+
+    /// Everything is gone.
+    pub(crate) fn wipe(&mut self) {
+        assert!(self.writes.is_empty(), "a process is still writing");
+        self.rows.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::moment::Units;
+    use bytes::Bytes;
+
+    fn row(key: u8, value: u8) -> Row {
+        Row { key: NodeId([key; 32]), value: Bytes::copy_from_slice(&[value]) }
+    }
+
+    #[test]
+    fn writes_keep_their_order_and_a_crash_keeps_the_first_so_many() {
+        let mut kept = [0; 4];
+        for seed in 0..=255 {
+            let chance = Chance::new([seed; 32]).stream("disk");
+            let mut disk = Disk::new(DiskSpeed::Slow, chance);
+            let mut last = Moment::default();
+            for n in 0..4 {
+                let due =
+                    disk.write(Moment::default() + 1.ms(), Ticket(n), row(n as u8 / 2, n as u8));
+                assert!(due >= last);
+                last = due;
+            }
+            assert_eq!(disk.done(), Ticket(0));
+            let reached = disk.crash().map_or(1, |ticket| ticket.0 as usize + 1);
+            kept[reached - 1] += 1;
+            let value = |key: u8| disk.rows.get(&NodeId([key; 32])).map(|row| row.value[0]);
+            assert_eq!(value(0), Some(u8::from(reached > 1)));
+            assert_eq!(value(1), [None, None, None, Some(2), Some(3)][reached]);
+            disk.wipe();
+            assert!(disk.rows.is_empty());
+        }
+        assert!(kept.iter().all(|times| *times > 20), "{kept:?}");
+    }
+}

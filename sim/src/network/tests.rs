@@ -1,0 +1,269 @@
+use super::*;
+use crate::moment::Units;
+use stayfound_core::keys::SecretKey;
+
+/// Hosts without nodes: what arrives is kept.
+struct Bench {
+    network: Network,
+    queue: Queue<Event>,
+    now: Moment,
+    arrived: Vec<(Moment, HostId, Arrival)>,
+    /// Whose keys nobody admits.
+    strangers: Vec<PublicKey>,
+}
+
+const A: HostId = HostId(0);
+const B: HostId = HostId(1);
+const C: HostId = HostId(2);
+
+fn key(host: HostId) -> PublicKey {
+    SecretKey::from_bytes(&[host.0 as u8 + 1; 32]).unwrap().public_key()
+}
+
+fn address(n: u8) -> SocketAddr {
+    SocketAddr::from(([198, 18, 0, n], 3610))
+}
+
+impl Bench {
+    fn new() -> Self {
+        let chance = Chance::new([9; 32]);
+        let mut bench = Self {
+            network: Network::new(Latency::Continental, Loss(0), &chance),
+            queue: Queue::default(),
+            now: Moment::default(),
+            arrived: Vec::new(),
+            strangers: Vec::new(),
+        };
+        for host in [A, B, C] {
+            assert_eq!(bench.network.add(key(host), &chance), host);
+            bench.moves(host, Some(host.0 as u8 + 1));
+            bench.network.started(host, 1);
+        }
+        bench
+    }
+
+    fn moves(&mut self, host: HostId, to: Option<u8>) {
+        self.network.moved(host, to.map(address), self.now, &mut self.queue);
+    }
+
+    fn dial(&mut self, from: HostId, number: u64, expected: HostId, at: u8) {
+        let far = (key(expected), address(at));
+        self.network.dial((from, DialId(number)), far, self.now, &mut self.queue);
+    }
+
+    fn say(&mut self, from: HostId, link: u64, text: &'static str) {
+        let (end, bytes) = ((from, LinkId(link)), Bytes::from_static(text.as_bytes()));
+        self.network.say(end, bytes, self.now, &mut self.queue).unwrap();
+    }
+
+    fn close(&mut self, from: HostId, link: u64) {
+        self.network.close((from, LinkId(link)), self.now, &mut self.queue).unwrap();
+    }
+
+    fn run(&mut self, span: Duration) {
+        let until = self.now + span;
+        while self.queue.next_at().is_some_and(|at| at <= until) {
+            let (at, event) = self.queue.pop().unwrap();
+            let Event::Network(due) = event else { unreachable!() };
+            let strangers = self.strangers.clone();
+            let admits = move |_: HostId, key: &PublicKey| !strangers.contains(key);
+            self.network.handle(due, at, &mut self.queue, &admits);
+            while let Some(delivery) = self.network.deliver() {
+                self.arrived.push((at, delivery.host, delivery.what));
+            }
+        }
+        self.now = until;
+    }
+
+    /// What arrived at a host since the last look, bytes joined.
+    fn take(&mut self, host: HostId) -> Vec<String> {
+        let mut seen: Vec<String> = Vec::new();
+        for (_, at, what) in self.arrived.extract_if(.., |(_, at, _)| *at == host) {
+            assert_eq!(at, host);
+            match what {
+                Arrival::Bytes(_, bytes) => {
+                    let text = String::from_utf8(bytes.to_vec()).unwrap();
+                    match seen.last_mut().filter(|last| last.starts_with('"')) {
+                        Some(last) => last.push_str(&text),
+                        None => seen.push(format!("\"{text}")),
+                    }
+                }
+                Arrival::Opened { dial: Some(_), .. } => seen.push("dialled".into()),
+                Arrival::Opened { dial: None, .. } => seen.push("accepted".into()),
+                Arrival::DialFailed(_) => seen.push("failed".into()),
+                Arrival::Moved(..) => seen.push("moved".into()),
+                Arrival::Closed(_) => seen.push("closed".into()),
+            }
+        }
+        seen
+    }
+
+    /// A link from `A` to `B`, open at both ends.
+    fn linked() -> Self {
+        let mut bench = Self::new();
+        bench.dial(A, 1, B, 2);
+        bench.run(1.s());
+        assert_eq!(
+            (bench.take(A), bench.take(B)),
+            (vec!["dialled".into()], vec!["accepted".into()])
+        );
+        bench
+    }
+
+    fn quiet(&mut self, host: HostId) -> bool {
+        self.take(host).is_empty()
+    }
+}
+
+#[test]
+fn a_dialler_opens_after_one_round_trip_and_the_acceptor_half_a_trip_later() {
+    let mut bench = Bench::new();
+    bench.dial(A, 1, B, 2);
+    bench.run(1.s());
+    let times: Vec<u128> = bench.arrived.iter().map(|(at, ..)| at.0.into()).collect();
+    let [dialler, acceptor] = times[..] else { panic!("two ends open: {times:?}") };
+    let trip = bench.network.paths.packet(0, 1, &mut Chance::new([0; 32]).stream("x")).as_nanos();
+    assert!(dialler >= trip, "{dialler} ns");
+    assert!(acceptor > dialler && acceptor < 6 * trip, "{acceptor} ns");
+}
+
+#[test]
+fn nobody_at_the_address_is_a_dial_that_fails_after_five_seconds() {
+    let mut bench = Bench::new();
+    bench.dial(A, 1, B, 77);
+    bench.run(4999.ms());
+    assert!(bench.quiet(A));
+    bench.run(1.ms());
+    assert_eq!(bench.take(A), ["failed"]);
+}
+
+#[test]
+fn another_key_at_the_address_is_refused_at_once_and_the_holder_hears_nothing() {
+    let mut bench = Bench::new();
+    bench.dial(A, 1, B, 3);
+    bench.run(1.s());
+    assert_eq!(bench.take(A), ["failed"]);
+    bench.run(60.s());
+    assert!(bench.quiet(C));
+    assert!(bench.network.links.is_empty());
+}
+
+#[test]
+fn a_stranger_is_refused_on_both_sides() {
+    let mut bench = Bench::new();
+    bench.strangers.push(key(C));
+    bench.dial(A, 1, C, 3); // A does not admit C
+    bench.dial(C, 1, B, 2); // B does not admit C, which finds out half a round trip later
+    bench.run(1.s());
+    assert_eq!(bench.take(A), ["failed"]);
+    assert_eq!(bench.take(C), ["dialled", "closed"]);
+    assert!(bench.quiet(B));
+    assert!(bench.network.links.is_empty());
+}
+
+#[test]
+fn bytes_arrive_in_order_under_loss() {
+    let mut bench = Bench::linked();
+    bench.network.paths.loss = Loss(200);
+    let words = ["the ", "quick ", "brown ", "fox ", "jumps ", "over ", "it"];
+    for word in words {
+        bench.say(A, 0, word);
+        bench.run(3.ms());
+    }
+    bench.run(60.s());
+    assert_eq!(bench.take(B), [format!("\"{}", words.concat())]);
+}
+
+#[test]
+fn a_close_reaches_the_far_end() {
+    let mut bench = Bench::linked();
+    bench.close(B, 0);
+    bench.run(1.s());
+    assert_eq!(bench.take(A), ["closed"]);
+    assert!(bench.quiet(B), "whoever closes is told nothing");
+    assert!(bench.network.links.is_empty());
+    let again = bench.network.close((B, LinkId(0)), bench.now, &mut bench.queue);
+    assert_eq!(again, Err(NoSuchLink(LinkId(0))));
+}
+
+#[test]
+fn a_crash_is_silent_until_the_idle_time_out() {
+    let mut bench = Bench::linked();
+    bench.network.died(B, bench.now, &mut bench.queue);
+    bench.say(A, 0, "anybody?");
+    bench.run(20.s());
+    assert!(bench.quiet(A));
+    bench.run(10.s());
+    assert_eq!(bench.take(A), ["closed"]);
+    assert!(bench.quiet(B));
+    assert!(bench.network.links.is_empty());
+}
+
+#[test]
+fn a_moving_dialler_keeps_its_link_and_what_was_said_meanwhile() {
+    let mut bench = Bench::linked();
+    bench.moves(A, Some(9));
+    bench.say(B, 0, "where are you?");
+    bench.run(11.s()); // one keep-alive
+    assert_eq!(bench.take(B), ["moved"]);
+    assert_eq!(bench.take(A), ["\"where are you?"]);
+    bench.moves(A, Some(10));
+    bench.say(A, 0, "here"); // no need to wait for the keep-alive
+    bench.run(1.s());
+    assert_eq!(bench.take(B), ["moved", "\"here"]);
+    bench.run(60.s());
+    assert!(bench.quiet(A) && bench.quiet(B));
+}
+
+#[test]
+fn an_acceptor_that_moves_loses_the_link_and_both_find_out_by_silence() {
+    let mut bench = Bench::linked();
+    bench.moves(B, Some(9));
+    bench.say(A, 0, "hello?");
+    bench.say(B, 0, "hello?");
+    bench.run(20.s());
+    assert!(bench.quiet(A) && bench.quiet(B));
+    assert!(!bench.network.open_links().next().unwrap().works);
+    bench.run(10.s());
+    assert_eq!((bench.take(A), bench.take(B)), (vec!["closed".into()], vec!["closed".into()]));
+}
+
+#[test]
+fn an_outage_shorter_than_the_time_out_only_delays() {
+    let mut bench = Bench::linked();
+    bench.moves(B, None);
+    bench.say(A, 0, "one ");
+    bench.run(15.s());
+    bench.say(A, 0, "two");
+    bench.moves(B, Some(2));
+    bench.run(60.s());
+    assert_eq!(bench.take(B), ["\"one two"]);
+    assert!(bench.quiet(A));
+}
+
+#[test]
+fn a_process_that_starts_anew_has_no_links_and_numbers_them_anew() {
+    let mut bench = Bench::linked();
+    bench.network.died(B, bench.now, &mut bench.queue);
+    bench.network.started(B, 2);
+    bench.dial(A, 2, B, 2);
+    bench.run(1.s());
+    assert_eq!(bench.take(A), ["dialled"]);
+    assert_eq!(bench.take(B), ["accepted"]);
+    let ends = |link: OpenLink| link.ends;
+    let open: Vec<_> = bench.network.open_links().map(ends).collect();
+    assert_eq!(open, [[(A, LinkId(1)), (B, LinkId(0))]]);
+    bench.run(60.s());
+    assert_eq!(bench.take(A), ["closed"], "the link to the old process");
+}
+
+#[test]
+fn a_dialler_that_moves_during_the_handshake_fails() {
+    let mut bench = Bench::new();
+    bench.dial(A, 1, B, 2);
+    bench.run(5.ms());
+    bench.moves(A, Some(9));
+    bench.run(10.s());
+    assert_eq!(bench.take(A), ["failed"]);
+    assert!(bench.quiet(B));
+}

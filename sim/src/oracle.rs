@@ -1,0 +1,469 @@
+//! A model that never saw the protocol: who exists, who runs, where, and what has been seen of
+//! whom. It says in a sentence what is wrong.
+//!
+//! Safety, after every event: no sequence number of a node's own record ever stands for two
+//! contents; a record is durable at its signer before anybody else holds it, or can; a database
+//! never goes back and never drops a record, but for what was not durable in a crash, and for a
+//! lost disk; no operator has a link to anybody but an operator.
+//!
+//! Liveness, when asked: see [`Oracle::verdict`].
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::net::SocketAddr;
+
+use stayfound_core::cluster::OperatorIndex;
+use stayfound_core::database::{Database, Row};
+use stayfound_core::keys::PublicKey;
+use stayfound_core::node::{LinkId, Ticket};
+use stayfound_core::record::{NodeId, Signed};
+
+use crate::event::HostId;
+use crate::moment::Moment;
+use crate::network::OpenLink;
+
+mod reach;
+
+pub use reach::{Owed, Reach};
+
+/// Something that must not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// When it was found.
+    pub at: Moment,
+    /// Of what kind it is.
+    pub kind: Kind,
+    /// What is wrong.
+    pub sentence: String,
+}
+
+/// Kinds of findings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Something happened that must never happen.
+    Safety,
+    /// Something that must happen did not.
+    Liveness,
+    /// A node broke one of its own invariants.
+    Panic,
+}
+
+/// What can be seen of one running node.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// Everything that it holds.
+    pub database: &'a Database,
+    /// Its own record, as others may hear of it.
+    pub own: Option<&'a Signed>,
+    /// The links over which a peer has said hello.
+    pub links: &'a [(OperatorIndex, LinkId)],
+}
+
+/// The model.
+#[derive(Default)]
+pub struct Oracle {
+    subjects: Vec<Subject>,
+    /// How many of the subjects, from the first, are operators.
+    operators: usize,
+    /// What each sequence number of each node stands for.
+    contents: BTreeMap<(NodeId, u64), [u8; 32]>,
+    /// Every record that has been durable at its signer, and when that was first.
+    durable: BTreeMap<(NodeId, [u8; 32]), Moment>,
+    /// When an end of the last link between two subjects closed.
+    parted: BTreeMap<(usize, usize), Moment>,
+    /// What the network allows.
+    pub reach: Reach,
+}
+
+struct Subject {
+    key: PublicKey,
+    node_id: NodeId,
+    /// The newest record of each node that it was seen to hold.
+    held: BTreeMap<NodeId, Signed>,
+    /// The same, as far as it is durable.
+    stored: BTreeMap<NodeId, Signed>,
+    writes: VecDeque<Write>,
+    /// Its ends of open links, and whose key the far end proved.
+    links: BTreeMap<LinkId, PublicKey>,
+}
+
+struct Write {
+    ticket: Ticket,
+    key: NodeId,
+    /// The record in the row. Unknown (`None`) if the same event wrote the row again.
+    record: Option<Signed>,
+}
+
+impl Finding {
+    /// Something that must never happen.
+    #[must_use]
+    pub fn safety(at: Moment, sentence: String) -> Self {
+        Self { at, kind: Kind::Safety, sentence }
+    }
+
+    /// Something that did not happen.
+    #[must_use]
+    pub fn liveness(at: Moment, sentence: String) -> Self {
+        Self { at, kind: Kind::Liveness, sentence }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Safety => "safety",
+            Self::Liveness => "liveness",
+            Self::Panic => "panic",
+        })
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}: {}", self.kind, self.at, self.sentence)
+    }
+}
+
+impl Oracle {
+    /// An operator, with its record in the manifest; operators come before strangers.
+    pub fn add_operator(&mut self, listed: &Signed) {
+        assert_eq!(self.operators, self.subjects.len(), "operators come first");
+        self.operators += 1;
+        self.add(*listed.public_key(), listed.node_id());
+        let (node, content) = (listed.node_id(), *listed.content_hash());
+        self.contents.insert((node, listed.seq()), content);
+        self.durable.insert((node, content), Moment::default());
+    }
+
+    /// Somebody who is no operator of the cluster.
+    pub fn add_stranger(&mut self, key: PublicKey) {
+        self.add(key, NodeId::of(&key.point()));
+    }
+
+    fn add(&mut self, key: PublicKey, node_id: NodeId) {
+        self.subjects.push(Subject {
+            key,
+            node_id,
+            held: BTreeMap::new(),
+            stored: BTreeMap::new(),
+            writes: VecDeque::new(),
+            links: BTreeMap::new(),
+        });
+    }
+
+    /// A process started, and this is what it read from its disk.
+    ///
+    /// # Errors
+    /// If it lacks something that was durable.
+    pub fn started(
+        &mut self,
+        now: Moment,
+        host: HostId,
+        database: &Database,
+    ) -> Result<(), Finding> {
+        let name = self.name(host);
+        let subject = &mut self.subjects[host.0];
+        subject.held = subject.stored.clone();
+        went_on(&name, "after a restart", &subject.held, database)
+            .map_err(|sentence| Finding::safety(now, sentence))
+    }
+
+    /// A process died. Its writes that had reached the disk were reported before.
+    pub fn died(&mut self, now: Moment, host: HostId) {
+        let subject = &mut self.subjects[host.0];
+        subject.writes.clear();
+        for link in subject.links.keys().copied().collect::<Vec<_>>() {
+            self.link_closed(now, host, link);
+        }
+    }
+
+    /// A disk was emptied.
+    pub fn wiped(&mut self, host: HostId) {
+        self.subjects[host.0].stored.clear();
+    }
+
+    /// A node asked for a write.
+    pub fn wrote(&mut self, host: HostId, ticket: Ticket, row: &Row) {
+        let subject = &mut self.subjects[host.0];
+        // The database says after the event what the last write of a row held. What the writes
+        // before it held matters for a node's own record only, and reading a row is expensive.
+        let record = (row.key == subject.node_id).then(|| {
+            let (database, _) = Database::load(std::slice::from_ref(row));
+            database.newest(&row.key).cloned()
+        });
+        subject.writes.push_back(Write { ticket, key: row.key, record: record.flatten() });
+    }
+
+    /// Writes up to this one are durable.
+    pub fn durable(&mut self, now: Moment, host: HostId, ticket: Ticket) {
+        let subject = &mut self.subjects[host.0];
+        let many = subject.writes.iter().take_while(|write| write.ticket <= ticket).count();
+        for write in subject.writes.drain(..many) {
+            let Some(record) = write.record else { continue };
+            if write.key == subject.node_id {
+                let proof = (write.key, *record.content_hash());
+                self.durable.entry(proof).or_insert(now);
+            }
+            subject.stored.insert(write.key, record);
+        }
+    }
+
+    /// A node says something to somebody.
+    ///
+    /// # Errors
+    /// If it carries a record of its own that is not durable.
+    pub fn said(&mut self, now: Moment, host: HostId, bytes: &[u8]) -> Result<(), Finding> {
+        let subject = &self.subjects[host.0];
+        let own = |write: &&Write| write.key == subject.node_id;
+        for record in subject.writes.iter().filter(own).filter_map(|write| write.record.as_ref()) {
+            let unknown = !self.durable.contains_key(&(record.node_id(), *record.content_hash()));
+            let needle = record.as_bytes();
+            if unknown && bytes.windows(needle.len()).any(|window| window == needle) {
+                let (who, seq) = (self.name(host), record.seq());
+                let sentence = format!("{who} says its record with seq {seq} before it is durable");
+                return Err(Finding::safety(now, sentence));
+            }
+        }
+        Ok(())
+    }
+
+    /// An end of a link opened.
+    ///
+    /// # Errors
+    /// If it is an operator's and the far end no other operator's.
+    pub fn link_opened(
+        &mut self,
+        now: Moment,
+        host: HostId,
+        link: LinkId,
+        peer: PublicKey,
+    ) -> Result<(), Finding> {
+        let far = self.subjects.iter().position(|subject| subject.key == peer);
+        self.subjects[host.0].links.insert(link, peer);
+        let fit = far.is_some_and(|far| far < self.operators && far != host.0);
+        if host.0 < self.operators && !fit {
+            let far = far.map_or("an unknown key".into(), |far| self.name(HostId(far)));
+            let sentence = format!("{} has a link to {far}", self.name(host));
+            return Err(Finding::safety(now, sentence));
+        }
+        Ok(())
+    }
+
+    /// An end of a link closed.
+    pub fn link_closed(&mut self, now: Moment, host: HostId, link: LinkId) {
+        let Some(peer) = self.subjects[host.0].links.remove(&link) else { return };
+        if let Some(far) = self.subjects.iter().position(|subject| subject.key == peer) {
+            self.parted.insert((host.0.min(far), host.0.max(far)), now);
+        }
+    }
+
+    /// Looks at a node after an event of its own.
+    ///
+    /// # Errors
+    /// Whatever must never be.
+    pub fn observe(&mut self, now: Moment, host: HostId, view: View<'_>) -> Result<(), Finding> {
+        self.observe_database(host, view.database)
+            .and_then(|()| self.observe_own(host, view.own))
+            .and_then(|()| self.observe_links(host, view.links))
+            .map_err(|sentence| Finding::safety(now, sentence))
+    }
+
+    fn observe_database(&mut self, host: HostId, database: &Database) -> Result<(), String> {
+        let name = self.name(host);
+        went_on(&name, "", &self.subjects[host.0].held, database)?;
+        for (node, entry) in database.iter() {
+            let subject = &self.subjects[host.0];
+            if subject.held.get(node) == Some(entry.versions.newest()) {
+                continue;
+            }
+            // What a node has not published yet, nobody has seen.
+            let own = *node == subject.node_id;
+            for record in entry.versions.iter().filter(|_| !own) {
+                self.observe_record(&name, record)?;
+            }
+            let newest = entry.versions.newest().clone();
+            self.subjects[host.0].held.insert(*node, newest);
+        }
+        let subject = &mut self.subjects[host.0];
+        let mut seen = BTreeSet::new();
+        for write in subject.writes.iter_mut().rev() {
+            // Writes of earlier events are settled: the newest of each row is looked at once.
+            if !seen.insert(write.key) || write.record.is_some() {
+                continue;
+            }
+            write.record = subject.held.get(&write.key).cloned();
+        }
+        Ok(())
+    }
+
+    /// Somebody holds this record of somebody else, or its signer shows it.
+    fn observe_record(&mut self, holder: &str, record: &Signed) -> Result<(), String> {
+        let (node, seq, content) = (record.node_id(), record.seq(), *record.content_hash());
+        let signer = self.subjects.iter().position(|subject| subject.node_id == node);
+        let signer = signer.map_or(format!("{node:#}"), |signer| self.name(HostId(signer)));
+        if *self.contents.entry((node, seq)).or_insert(content) != content {
+            return Err(format!("{signer} has signed two different records with seq {seq}"));
+        }
+        if !self.durable.contains_key(&(node, content)) {
+            return Err(format!(
+                "{holder} holds {signer}'s record with seq {seq}, which was never durable there"
+            ));
+        }
+        Ok(())
+    }
+
+    fn observe_own(&mut self, host: HostId, own: Option<&Signed>) -> Result<(), String> {
+        let Some(own) = own else { return Ok(()) };
+        let name = self.name(host);
+        if own.node_id() != self.subjects[host.0].node_id {
+            return Err(format!("{name} shows a record of another key as its own"));
+        }
+        self.observe_record(&name, own)
+    }
+
+    fn observe_links(&self, host: HostId, links: &[(OperatorIndex, LinkId)]) -> Result<(), String> {
+        if host.0 >= self.operators {
+            return Ok(()); // a stranger may believe what it likes
+        }
+        let open = &self.subjects[host.0].links;
+        for (operator, link) in links {
+            let peer = self.subjects.get(usize::from(operator.0)).map(|subject| subject.key);
+            if peer.is_none() || open.get(link) != peer.as_ref() {
+                let name = self.name(host);
+                return Err(format!(
+                    "{name} believes that link {} is open to operator {operator}",
+                    link.0
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// After the last fault and a quiet period: every two operators that the network allows to
+    /// talk have exactly one link, which works, over which each has greeted the other; each holds
+    /// the other's newest record; and that record names where its signer is.
+    ///
+    /// # Errors
+    /// Who lacks what, since when.
+    pub fn verdict(
+        &self,
+        views: &[Option<View<'_>>],
+        links: &[OpenLink],
+        addresses: &[Option<SocketAddr>],
+    ) -> Result<(), String> {
+        let owed = self.reach.owed();
+        for &(a, b) in &owed.pairs {
+            self.owed_link(HostId(a), HostId(b), views, links)?;
+            for (reader, signer) in [(a, b), (b, a)] {
+                self.owed_record(HostId(reader), HostId(signer), views)?;
+            }
+        }
+        let is_owed = |who: usize| owed.pairs.iter().any(|&(a, b)| a == who || b == who);
+        for &who in owed.truthful.iter().filter(|who| is_owed(**who)) {
+            let own = views[who].and_then(|view| view.own).expect("owed records were looked at");
+            let at = addresses[who].expect("who is owed something is somewhere");
+            if !own.endpoints().quic_addresses().any(|named| named == at) {
+                let (name, seq) = (self.name(HostId(who)), own.seq());
+                return Err(format!(
+                    "{name} is at {at}, which its record (seq {seq}) does not say"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn owed_link(
+        &self,
+        a: HostId,
+        b: HostId,
+        views: &[Option<View<'_>>],
+        links: &[OpenLink],
+    ) -> Result<(), String> {
+        let (left, right) = (self.name(a), self.name(b));
+        let between: Vec<[LinkId; 2]> = links
+            .iter()
+            .filter(|link| link.works)
+            .filter_map(|link| match link.ends {
+                [(x, of_x), (y, of_y)] if (x, y) == (a, b) => Some([of_x, of_y]),
+                [(x, of_x), (y, of_y)] if (x, y) == (b, a) => Some([of_y, of_x]),
+                _ => None,
+            })
+            .collect();
+        let greeted = |host: HostId, peer: HostId, link: LinkId| {
+            let peer = OperatorIndex(u8::try_from(peer.0).expect("an operator"));
+            views[host.0].is_some_and(|view| view.links.contains(&(peer, link)))
+        };
+        match between[..] {
+            [[of_a, of_b]] if greeted(a, b, of_a) && greeted(b, a, of_b) => Ok(()),
+            [_] => Err(format!("{left} and {right} have a link but have not greeted each other")),
+            [] => {
+                let pair = (a.0.min(b.0), a.0.max(b.0));
+                let since = self.parted.get(&pair).map(|at| format!("since {at}"));
+                let since = since.unwrap_or("from the beginning".into());
+                Err(format!("{left} and {right} are not linked, {since}"))
+            }
+            _ => Err(format!("{left} and {right} have {} links", between.len())),
+        }
+    }
+
+    fn owed_record(
+        &self,
+        reader: HostId,
+        signer: HostId,
+        views: &[Option<View<'_>>],
+    ) -> Result<(), String> {
+        let (who, whose) = (self.name(reader), self.name(signer));
+        let [Some(reader), Some(signer_view)] = [reader, signer].map(|host| views[host.0]) else {
+            return Err(format!("{who} or {whose} does not run, but should"));
+        };
+        let own = signer_view.own.ok_or_else(|| format!("{whose} has no record of its own"))?;
+        let held = reader.database.newest(&self.subjects[signer.0].node_id);
+        if held == Some(own) {
+            return Ok(());
+        }
+        let since = self.durable.get(&(own.node_id(), *own.content_hash()));
+        let since = since.map_or(String::new(), |at| format!(", durable since {at}"));
+        let has = held.map_or("has none".into(), |held| format!("has {}", held.seq()));
+        let seq = own.seq();
+        Err(format!("{who} does not hold {whose}'s newest record (seq {seq}{since}; {has})"))
+    }
+
+    /// How many operators there are.
+    #[must_use]
+    pub fn operators(&self) -> usize {
+        self.operators
+    }
+
+    /// What a host is called.
+    #[must_use]
+    pub fn name(&self, host: HostId) -> String {
+        match host.0.checked_sub(self.operators) {
+            None => format!("operator {}", host.0),
+            Some(stranger) => format!("stranger {stranger}"),
+        }
+    }
+}
+
+/// Whether a database holds everything that was held before, or something newer.
+fn went_on(
+    name: &str,
+    when: &str,
+    held: &BTreeMap<NodeId, Signed>,
+    database: &Database,
+) -> Result<(), String> {
+    let when = if when.is_empty() { String::new() } else { format!(" {when}") };
+    for (node, before) in held {
+        let had = before.seq();
+        let Some(now) = database.newest(node) else {
+            return Err(format!("{name} dropped the record of {node:#} (seq {had}){when}"));
+        };
+        if now.rank() < before.rank() {
+            let has = now.seq();
+            return Err(format!("{name} went back from seq {had} to {has} of {node:#}{when}"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

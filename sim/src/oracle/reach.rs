@@ -1,0 +1,293 @@
+//! What the network allows: who can come to talk with whom, whatever the protocol does.
+//!
+//! Two operators can talk if either can learn where the other is now. Where somebody is, one
+//! knows from before (everybody knew at the last time that all was well, and nobody has moved
+//! since), from the configuration (which survives a lost disk), or from third parties: whoever is
+//! connected, however indirectly, with an operator whose record names its address has that record.
+//! An operator behind a forwarding router cannot name its address before a quorum sees it there.
+//!
+//! The model is careful: it grants only what a correct protocol cannot miss.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use stayfound_core::node::Config;
+
+use crate::event::HostId;
+use crate::host::Uplink;
+use crate::scenario::{Fault, What};
+use crate::world::HostSetup;
+
+/// What everybody could know.
+#[derive(Clone, Debug, Default)]
+pub struct Reach {
+    /// f + 1 for the number of operators.
+    quorum: usize,
+    operators: Vec<Operator>,
+    /// Who has moved since all was well the last time: the manifest's word on them may have been
+    /// overtaken by a record that is out of date in its turn.
+    movers: BTreeSet<usize>,
+}
+
+#[derive(Clone, Debug)]
+struct Operator {
+    uplink: Uplink,
+    /// Where it is, if it is connected, and where it was last.
+    at: Option<SocketAddr>,
+    last: SocketAddr,
+    running: bool,
+    /// The address in the manifest.
+    listed: Option<SocketAddr>,
+    hints: Vec<(usize, SocketAddr)>,
+    /// Of whom it is known to know where they are now.
+    knows: BTreeSet<usize>,
+    /// Whether it has held anything but the manifest since its disk was empty.
+    fresh: bool,
+}
+
+/// Who is owed a link, and who can name its own address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owed {
+    /// Pairs of operators that can talk, the lower index first.
+    pub pairs: BTreeSet<(usize, usize)>,
+    /// Operators that can name their address.
+    pub truthful: BTreeSet<usize>,
+}
+
+impl Reach {
+    /// One more operator, which does not run yet: how it is connected and where, where the
+    /// manifest says it is, and the hints that it is given.
+    pub fn add(
+        &mut self,
+        uplink: Uplink,
+        at: SocketAddr,
+        listed: Option<SocketAddr>,
+        hints: Vec<(usize, SocketAddr)>,
+    ) {
+        let (running, knows, fresh) = (false, BTreeSet::new(), true);
+        let (at, last) = (Some(at), at);
+        self.operators.push(Operator { uplink, at, last, running, listed, hints, knows, fresh });
+        self.quorum = (self.operators.len() - 1) / 3 + 1;
+    }
+
+    /// One more operator, as it is set up.
+    pub fn add_configured(&mut self, setup: &HostSetup) {
+        let Config { key, manifest, hints, .. } = &setup.config;
+        let own = manifest.by_key(key.public_key().as_bytes()).expect("an operator is listed");
+        let listed = own.record.endpoints().quic_addresses().next();
+        let hints = hints.iter().map(|(who, at)| (usize::from(who.0), *at)).collect();
+        self.add(setup.uplink, setup.address, listed, hints);
+    }
+
+    /// Something happened to an operator.
+    pub fn apply(&mut self, fault: &Fault) {
+        let Fault { host: HostId(who), what } = *fault;
+        let operator = &mut self.operators[who];
+        match what {
+            What::Start => operator.running = true,
+            What::Crash => operator.running = false,
+            What::Offline => operator.at = None,
+            What::Wipe => {
+                operator.knows.clear();
+                operator.fresh = true;
+            }
+            What::Move(to) => {
+                operator.at = Some(to);
+                if std::mem::replace(&mut operator.last, to) != to {
+                    self.lost_sight_of(who);
+                }
+            }
+        }
+    }
+
+    /// Nobody can be expected to know any more where an operator is.
+    fn lost_sight_of(&mut self, operator: usize) {
+        for other in &mut self.operators {
+            other.knows.remove(&operator);
+        }
+        self.movers.insert(operator);
+    }
+
+    /// All that is owed has been seen to be so.
+    pub fn settled(&mut self) {
+        for (a, b) in self.owed().pairs {
+            self.operators[a].knows.insert(b);
+            self.operators[b].knows.insert(a);
+            self.operators[a].fresh = false;
+            self.operators[b].fresh = false;
+        }
+        self.movers.clear();
+    }
+
+    /// Whether every two operators that run are owed a link.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let n = (0..self.operators.len()).filter(|who| self.is_up(*who)).count();
+        self.owed().pairs.len() == n * n.saturating_sub(1) / 2
+    }
+
+    /// Who is owed what, if nothing happens any more.
+    #[must_use]
+    pub fn owed(&self) -> Owed {
+        let n = self.operators.len();
+        let up = |who: usize| self.is_up(who);
+        let pairs = (0..n).flat_map(|a| (a + 1..n).map(move |b| (a, b)));
+        let able: Vec<(usize, usize)> = pairs.filter(|&(a, b)| up(a) && up(b)).collect();
+        let knows = |&(a, b): &(usize, usize)| self.knows(a, b) || self.knows(b, a);
+        let mut linked: BTreeSet<(usize, usize)> = able.iter().copied().filter(knows).collect();
+        loop {
+            let truthful: BTreeSet<usize> =
+                (0..n).filter(|&who| up(who) && self.names_its_address(who, &linked)).collect();
+            let group = groups(n, &linked);
+            let told = |&(a, b): &(usize, usize)| {
+                group[a] == group[b] && (truthful.contains(&a) || truthful.contains(&b))
+            };
+            let before = linked.len();
+            linked.extend(able.iter().copied().filter(told));
+            if linked.len() == before {
+                return Owed { pairs: linked, truthful };
+            }
+        }
+    }
+
+    fn is_up(&self, who: usize) -> bool {
+        self.operators[who].running && self.operators[who].at.is_some()
+    }
+
+    /// Whether `a` knows by itself where `b` is now.
+    fn knows(&self, a: usize, b: usize) -> bool {
+        let there = self.operators[b].at;
+        let a = &self.operators[a];
+        let hinted = a.hints.iter().any(|(who, at)| *who == b && Some(*at) == there);
+        let listed = a.fresh && self.operators[b].listed == there && !self.movers.contains(&b);
+        hinted || listed || a.knows.contains(&b)
+    }
+
+    fn names_its_address(&self, who: usize, linked: &BTreeSet<(usize, usize)>) -> bool {
+        match self.operators[who].uplink {
+            Uplink::Direct => true,
+            Uplink::Forwarded { fixed: Some(fixed) } => self.operators[who].at == Some(fixed),
+            Uplink::Forwarded { fixed: None } => {
+                linked.iter().filter(|(a, b)| *a == who || *b == who).count() >= self.quorum
+            }
+        }
+    }
+}
+
+/// The connected part of the mesh that each operator is in, by its lowest member.
+fn groups(n: usize, linked: &BTreeSet<(usize, usize)>) -> Vec<usize> {
+    let mut group: Vec<usize> = (0..n).collect();
+    for _ in 0..n {
+        for &(a, b) in linked {
+            let lowest = group[a].min(group[b]);
+            (group[a], group[b]) = (lowest, lowest);
+        }
+    }
+    group
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIRECT: Uplink = Uplink::Direct;
+    const FORWARDED: Uplink = Uplink::Forwarded { fixed: None };
+
+    fn at(who: usize) -> SocketAddr {
+        SocketAddr::from(([198, 18, 0, who as u8], 3610))
+    }
+
+    fn apply(reach: &mut Reach, who: usize, what: What) {
+        reach.apply(&Fault { host: HostId(who), what });
+    }
+
+    /// All run, all is well.
+    fn whole(uplinks: &[Uplink]) -> Reach {
+        let mut reach = Reach::default();
+        for (who, uplink) in uplinks.iter().enumerate() {
+            reach.add(*uplink, at(who), Some(at(who)), Vec::new());
+            apply(&mut reach, who, What::Start);
+        }
+        assert!(reach.is_whole());
+        reach.settled();
+        reach
+    }
+
+    fn moves(reach: &mut Reach, who: usize) {
+        apply(reach, who, What::Move(at(who + 100)));
+    }
+
+    #[test]
+    fn one_that_stays_is_enough_for_all_others_to_move() {
+        let mut reach = whole(&[DIRECT; 4]);
+        for who in 0..3 {
+            moves(&mut reach, who);
+        }
+        assert!(reach.is_whole());
+        moves(&mut reach, 3);
+        assert!(reach.owed().pairs.is_empty());
+    }
+
+    #[test]
+    fn whoever_comes_back_to_its_address_has_not_moved() {
+        let mut reach = whole(&[DIRECT; 4]);
+        for who in 0..4 {
+            apply(&mut reach, who, What::Offline);
+        }
+        assert!(reach.owed().pairs.is_empty() && reach.is_whole());
+        for who in 0..4 {
+            apply(&mut reach, who, What::Move(at(who)));
+        }
+        assert!(reach.is_whole());
+    }
+
+    #[test]
+    fn behind_a_router_a_quorum_must_stay() {
+        let mut reach = whole(&[FORWARDED; 4]);
+        moves(&mut reach, 0);
+        moves(&mut reach, 1);
+        assert!(reach.is_whole(), "two that stay tell both movers where they are");
+        moves(&mut reach, 2);
+        let owed = reach.owed();
+        assert_eq!(owed.pairs, BTreeSet::from([(0, 3), (1, 3), (2, 3)]));
+        assert_eq!(owed.truthful, BTreeSet::from([3]));
+    }
+
+    #[test]
+    fn a_lost_disk_leaves_the_configuration() {
+        let mut reach = whole(&[DIRECT; 4]);
+        moves(&mut reach, 0);
+        reach.settled();
+        apply(&mut reach, 1, What::Wipe); // knows 2 and 3 from the manifest, and 0 knows it
+        assert!(reach.knows(1, 2) && !reach.knows(1, 0) && reach.knows(0, 1));
+        moves(&mut reach, 1);
+        assert!(reach.is_whole(), "2 and 3 tell it where 0 is");
+        for who in [2, 3] {
+            moves(&mut reach, who);
+        }
+        assert!(!reach.is_whole(), "0 alone stayed, and 1 does not know where");
+    }
+
+    #[test]
+    fn who_does_not_run_is_owed_nothing() {
+        let mut reach = whole(&[DIRECT; 4]);
+        apply(&mut reach, 2, What::Crash);
+        assert_eq!(reach.owed().pairs, BTreeSet::from([(0, 1), (0, 3), (1, 3)]));
+        assert!(reach.is_whole());
+        for who in [0, 1, 3] {
+            moves(&mut reach, who);
+        }
+        assert!(reach.owed().pairs.is_empty() && !reach.is_whole());
+    }
+
+    #[test]
+    fn hints_along_a_line_are_enough_for_a_mesh() {
+        let mut reach = Reach::default();
+        for who in 0..5 {
+            let next = if who < 4 { vec![(who + 1, at(who + 1))] } else { Vec::new() };
+            reach.add(DIRECT, at(who), None, next);
+            apply(&mut reach, who, What::Start);
+        }
+        assert!(reach.is_whole());
+    }
+}

@@ -1,0 +1,231 @@
+//! The proof that the oracle can fail: it is fed lies.
+
+use super::*;
+use crate::host::Uplink;
+use crate::scenario::{Fault, What};
+use stayfound_core::database::Provenance;
+use stayfound_core::keys::SecretKey;
+use stayfound_core::record::Endpoints;
+use stayfound_core::time::Wall;
+
+const A: HostId = HostId(0);
+const B: HostId = HostId(1);
+const STRANGER: HostId = HostId(2);
+
+/// Two operators and a stranger, and what the lies are made of.
+struct Lie {
+    oracle: Oracle,
+    now: Moment,
+    tickets: u64,
+}
+
+fn key(host: HostId) -> SecretKey {
+    SecretKey::from_bytes(&[host.0 as u8 + 1; 32]).unwrap()
+}
+
+fn at(n: u8) -> SocketAddr {
+    SocketAddr::from(([198, 18, 0, n], 3610))
+}
+
+fn record(of: HostId, seq: u64, n: u8) -> Signed {
+    Signed::sign(&key(of), seq, &Endpoints::at([at(n)]))
+}
+
+fn holding(records: &[Signed]) -> Database {
+    let mut database = Database::default();
+    for record in records {
+        let _ = database.merge(record.clone(), Provenance::Discovery, Wall(0));
+    }
+    database
+}
+
+fn view<'a>(database: &'a Database, own: Option<&'a Signed>) -> View<'a> {
+    View { database, own, links: &[] }
+}
+
+impl Lie {
+    fn new() -> Self {
+        let mut oracle = Oracle::default();
+        for (host, n) in [(A, 1), (B, 2)] {
+            oracle.add_operator(&record(host, 1, n));
+        }
+        oracle.add_stranger(key(STRANGER).public_key());
+        Self { oracle, now: Moment(1_000_000_000), tickets: 0 }
+    }
+
+    /// A node stores a record of its own, properly.
+    fn stores(&mut self, host: HostId, own: &Signed) {
+        let ticket = self.writes(host, own);
+        self.oracle.durable(self.now, host, ticket);
+    }
+
+    fn writes(&mut self, host: HostId, record: &Signed) -> Ticket {
+        self.tickets += 1;
+        let row = holding(std::slice::from_ref(record)).row(&record.node_id());
+        self.oracle.wrote(host, Ticket(self.tickets), &row);
+        Ticket(self.tickets)
+    }
+
+    fn sees(&mut self, host: HostId, view: View<'_>) -> Result<(), String> {
+        self.oracle.observe(self.now, host, view).map_err(|finding| {
+            assert_eq!(finding.kind, Kind::Safety);
+            finding.sentence
+        })
+    }
+}
+
+#[test]
+fn a_record_handed_back_is_found() {
+    let mut lie = Lie::new();
+    let (old, new) = (record(B, 1, 2), record(B, 2, 3));
+    lie.stores(B, &new);
+    lie.sees(A, view(&holding(&[new]), None)).unwrap();
+    let sentence = lie.sees(A, view(&holding(&[old]), None)).unwrap_err();
+    assert!(sentence.starts_with("operator 0 went back from seq 2 to 1 of "), "{sentence}");
+}
+
+#[test]
+fn a_dropped_record_is_found() {
+    let mut lie = Lie::new();
+    lie.sees(A, view(&holding(&[record(A, 1, 1), record(B, 1, 2)]), None)).unwrap();
+    let sentence = lie.sees(A, view(&holding(&[record(A, 1, 1)]), None)).unwrap_err();
+    assert!(sentence.starts_with("operator 0 dropped the record of "), "{sentence}");
+}
+
+#[test]
+fn a_record_that_was_durable_and_is_gone_after_a_restart_is_found() {
+    let mut lie = Lie::new();
+    let new = record(B, 2, 3);
+    lie.stores(B, &new);
+    lie.sees(B, view(&holding(&[new]), None)).unwrap();
+    lie.oracle.died(lie.now, B);
+    let lost = lie.oracle.started(lie.now, B, &holding(&[record(B, 1, 2)])).unwrap_err();
+    assert!(lost.sentence.contains("went back from seq 2 to 1"), "{lost}");
+    lie.oracle.wiped(B);
+    lie.oracle.started(lie.now, B, &holding(&[record(B, 1, 2)])).expect("a lost disk may");
+}
+
+#[test]
+fn what_was_not_durable_may_be_gone_after_a_restart() {
+    let mut lie = Lie::new();
+    lie.writes(B, &record(B, 2, 3));
+    lie.sees(B, view(&holding(&[record(B, 2, 3)]), None)).unwrap();
+    lie.oracle.died(lie.now, B);
+    lie.oracle.started(lie.now, B, &holding(&[record(B, 1, 2)])).unwrap();
+}
+
+#[test]
+fn two_records_with_one_seq_are_found() {
+    let mut lie = Lie::new();
+    let (one, two) = (record(B, 2, 3), record(B, 2, 4));
+    lie.stores(B, &one);
+    lie.stores(B, &two);
+    lie.sees(B, view(&holding(std::slice::from_ref(&one)), Some(&one))).unwrap();
+    let sentence = lie.sees(A, view(&holding(&[two]), None)).unwrap_err();
+    assert_eq!(sentence, "operator 1 has signed two different records with seq 2");
+}
+
+#[test]
+fn a_record_held_before_it_is_durable_is_found() {
+    let mut lie = Lie::new();
+    let early = record(B, 2, 3);
+    lie.writes(B, &early);
+    lie.sees(B, view(&holding(std::slice::from_ref(&early)), None)).unwrap();
+    let sentence = lie.sees(A, view(&holding(&[early]), None)).unwrap_err();
+    assert_eq!(
+        sentence,
+        "operator 0 holds operator 1's record with seq 2, which was never durable there"
+    );
+}
+
+#[test]
+fn a_record_said_before_it_is_durable_is_found() {
+    let mut lie = Lie::new();
+    let early = record(B, 2, 3);
+    let ticket = lie.writes(B, &early);
+    let frame = [b"frame", early.as_bytes()].concat();
+    let finding = lie.oracle.said(lie.now, B, &frame).unwrap_err();
+    assert_eq!(finding.sentence, "operator 1 says its record with seq 2 before it is durable");
+    lie.oracle.durable(lie.now, B, ticket);
+    lie.oracle.said(lie.now, B, &frame).unwrap();
+}
+
+#[test]
+fn a_link_of_a_stranger_is_found() {
+    let mut lie = Lie::new();
+    let mut open = |host: HostId, peer: HostId| {
+        lie.oracle.link_opened(lie.now, host, LinkId(0), key(peer).public_key())
+    };
+    open(A, B).unwrap();
+    open(STRANGER, A).expect("what a stranger believes is its own affair");
+    let finding = open(A, STRANGER).unwrap_err();
+    assert_eq!(finding.sentence, "operator 0 has a link to stranger 0");
+    let finding = open(A, HostId(77)).unwrap_err();
+    assert_eq!(finding.sentence, "operator 0 has a link to an unknown key");
+    open(B, B).expect_err("nobody is linked with itself");
+}
+
+#[test]
+fn a_link_that_only_a_node_believes_in_is_found() {
+    let mut lie = Lie::new();
+    lie.oracle.link_opened(lie.now, A, LinkId(4), key(B).public_key()).unwrap();
+    let database = holding(&[]);
+    let links = [(OperatorIndex(1), LinkId(4))];
+    let believes = View { database: &database, own: None, links: &links };
+    lie.sees(A, believes).unwrap();
+    lie.oracle.link_closed(lie.now, A, LinkId(4));
+    let sentence = lie.sees(A, believes).unwrap_err();
+    assert_eq!(sentence, "operator 0 believes that link 4 is open to operator 1");
+}
+
+/// Two operators in perfect health, and one thing less each time.
+#[test]
+fn whatever_is_lacking_at_the_end_is_said() {
+    let mut lie = Lie::new();
+    for (place, n) in [1, 2].into_iter().enumerate() {
+        lie.oracle.reach.add(Uplink::Direct, at(n), Some(at(n)), Vec::new());
+        let host = HostId(place);
+        lie.oracle.reach.apply(&Fault { host, what: What::Start });
+    }
+    let (of_a, of_b) = (record(A, 5, 1), record(B, 6, 2));
+    for (host, own) in [(A, &of_a), (B, &of_b)] {
+        lie.stores(host, own);
+    }
+    let all = holding(&[of_a.clone(), of_b.clone()]);
+    let to_b = [(OperatorIndex(1), LinkId(3))];
+    let to_a = [(OperatorIndex(0), LinkId(4))];
+    let well_a = View { database: &all, own: Some(&of_a), links: &to_b };
+    let well_b = View { database: &all, own: Some(&of_b), links: &to_a };
+    let (a, b) = (Some(well_a), Some(well_b));
+    let link = OpenLink { ends: [(A, LinkId(3)), (B, LinkId(4))], works: true };
+    let addresses = [Some(at(1)), Some(at(2))];
+    let verdict = |views: &[Option<View<'_>>], links: &[OpenLink], addresses: &[_]| {
+        lie.oracle.verdict(views, links, addresses)
+    };
+    verdict(&[a, b], &[link], &addresses).unwrap();
+
+    let lacks = |verdict: Result<(), String>| verdict.unwrap_err();
+    let none = lacks(verdict(&[a, b], &[], &addresses));
+    assert_eq!(none, "operator 0 and operator 1 are not linked, from the beginning");
+    let dead = OpenLink { works: false, ..link };
+    assert_eq!(lacks(verdict(&[a, b], &[dead], &addresses)), none);
+    let two = lacks(verdict(&[a, b], &[link, link], &addresses));
+    assert_eq!(two, "operator 0 and operator 1 have 2 links");
+    let mute = Some(View { links: &[], ..well_b });
+    let mute = lacks(verdict(&[a, mute], &[link], &addresses));
+    assert_eq!(mute, "operator 0 and operator 1 have a link but have not greeted each other");
+
+    let older = holding(&[record(A, 1, 1), of_b.clone()]);
+    let behind = Some(View { database: &older, ..well_b });
+    let behind = lacks(verdict(&[a, behind], &[link], &addresses));
+    let expected = "operator 1 does not hold operator 0's newest record \
+                    (seq 5, durable since 1.000s; has 1)";
+    assert_eq!(behind, expected);
+    let nameless = Some(View { own: None, ..well_a });
+    let nameless = lacks(verdict(&[nameless, b], &[link], &addresses));
+    assert_eq!(nameless, "operator 0 has no record of its own");
+    let elsewhere = [Some(at(9)), Some(at(2))];
+    let elsewhere = lacks(verdict(&[a, b], &[link], &elsewhere));
+    let expected = "operator 0 is at 198.18.0.9:3610, which its record (seq 5) does not say";
+    assert_eq!(elsewhere, expected);
+}

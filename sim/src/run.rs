@@ -1,0 +1,86 @@
+//! Running a scenario, once to see whether it holds, or twice to see whether it repeats.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+
+use stayfound_core::node::Counter;
+
+use crate::moment::Moment;
+use crate::oracle::{Finding, Kind};
+use crate::scenario::Scenario;
+use crate::trace::{Divergence, Trace};
+use crate::world::World;
+
+thread_local! {
+    /// Whether this thread is in a run, whose panics are findings.
+    static RUNNING: Cell<bool> = const { Cell::new(false) };
+    /// Where the last panic of this thread happened, if somebody keeps it: see [`note_panic`].
+    static PANICKED_AT: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// How a run went.
+#[derive(Debug)]
+pub struct Report {
+    /// What was wrong, if anything.
+    pub finding: Option<Finding>,
+    /// Everything that happened.
+    pub trace: Trace,
+    /// How much virtual time it took.
+    pub until: Moment,
+    /// How often each thing happened, at all nodes together.
+    pub counts: BTreeMap<Counter, u64>,
+}
+
+/// For a panic hook: keeps where a panic in a run happened, so that the finding can say it.
+/// Answers whether it was one; any other is for the hook to print.
+pub fn note_panic(info: &PanicHookInfo<'_>) -> bool {
+    let place = info.location().map(ToString::to_string);
+    PANICKED_AT.with(|at| *at.borrow_mut() = place);
+    RUNNING.get()
+}
+
+/// Runs a scenario.
+#[must_use]
+pub fn run(scenario: &Scenario, trace: Trace) -> Report {
+    let mut world = World::new(&scenario.setup, &scenario.chance(), trace);
+    RUNNING.set(true);
+    let ran = catch_unwind(AssertUnwindSafe(|| drive(&mut world, scenario)));
+    RUNNING.set(false);
+    let finding = match ran {
+        Ok(driven) => driven.err(),
+        Err(payload) => Some(panicked(&world, payload.as_ref())),
+    };
+    let (until, counts) = (world.now(), world.counts());
+    Report { finding, until, counts, trace: world.into_trace() }
+}
+
+/// Runs a scenario twice; answers the first event in which the runs differ, and the first run.
+#[must_use]
+pub fn check(scenario: &Scenario) -> (Option<Divergence>, Report) {
+    let [first, second] = [(); 2].map(|()| run(scenario, Trace::recording()));
+    (Divergence::between(first.trace.entries(), second.trace.entries()), first)
+}
+
+fn drive(world: &mut World, scenario: &Scenario) -> Result<(), Finding> {
+    for line in &scenario.schedule {
+        world.advance(line.at)?;
+        match &line.fault {
+            Some(fault) => {
+                world.apply(fault)?;
+            }
+            None => world.expect_health()?,
+        }
+    }
+    Ok(())
+}
+
+fn panicked(world: &World, payload: &(dyn Any + Send)) -> Finding {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let text = text.or(payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    let place = PANICKED_AT.with(|at| at.borrow_mut().take());
+    let place = place.map_or(String::new(), |place| format!(" ({place})"));
+    let sentence = format!("{} panicked: {text}{place}", world.turn());
+    Finding { at: world.now(), kind: Kind::Panic, sentence }
+}

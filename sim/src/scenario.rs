@@ -1,0 +1,94 @@
+//! One run: the world it happens in, and what happens to whom and when.
+//!
+//! A scenario says everything in lines, so that a run can be read, and later be written:
+//!
+//! ```text
+//! 0.417s start 0
+//! 260.000s move 2 to 198.18.0.9:3610
+//! 261.250s crash 3
+//! 261.250s wipe 3
+//! 270.000s start 3
+//! 510.000s expect health
+//! ```
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use crate::event::HostId;
+use crate::moment::Moment;
+use crate::world::Setup;
+
+pub(crate) mod build;
+pub(crate) mod draw;
+mod options;
+
+pub use options::{Bootstrap, Families, FaultKind, Options, SeqStyle};
+
+/// Something done to a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// To whom.
+    pub host: HostId,
+    /// What.
+    pub what: What,
+}
+
+/// What is done to a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Its node starts, with what its disk holds.
+    Start,
+    /// Its node dies; what was not durable may be lost.
+    Crash,
+    /// Its disk is emptied, while its node does not run.
+    Wipe,
+    /// It is seen at this address from now on; if it was offline, it is online again.
+    Move(SocketAddr),
+    /// It has no address.
+    Offline,
+}
+
+/// One line of a schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// When.
+    pub at: Moment,
+    /// What; `None` where everything that is owed is expected to be so.
+    pub fault: Option<Fault>,
+}
+
+/// Everything that decides a run.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// What else is drawn on the way: latencies, losses, the nodes' own seeds.
+    pub seed: u64,
+    /// What was drawn, for people.
+    pub options: Options,
+    /// The world.
+    pub setup: Setup,
+    /// What happens, in order of time.
+    pub schedule: Vec<Line>,
+}
+
+impl fmt::Display for Fault {
+    /// Strangers are counted after the operators.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.host.0;
+        match self.what {
+            What::Start => write!(f, "start {host}"),
+            What::Crash => write!(f, "crash {host}"),
+            What::Wipe => write!(f, "wipe {host}"),
+            What::Move(to) => write!(f, "move {host} to {to}"),
+            What::Offline => write!(f, "offline {host}"),
+        }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.fault {
+            Some(fault) => write!(f, "{} {fault}", self.at),
+            None => write!(f, "{} expect health", self.at),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! From the options of a run to the world it happens in.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use stayfound_core::chance::{Chance, Stream};
+use stayfound_core::cluster::{Manifest, OperatorIndex};
+use stayfound_core::keys::SecretKey;
+use stayfound_core::node::Config;
+use stayfound_core::record::{Endpoints, Signed};
+
+use super::{Bootstrap, Families, Options, SeqStyle};
+use crate::host::{EPOCH, Uplink};
+use crate::world::{HostSetup, Setup};
+
+/// The port that stayfound listens at unless told otherwise.
+const PORT: u16 = 3610;
+const YEAR_MS: u64 = 365 * 24 * 3_600 * 1_000;
+
+/// Addresses that nobody has had before, of global scope.
+pub(super) struct Addresses {
+    families: Families,
+    given: u16,
+    chance: Stream,
+}
+
+impl Addresses {
+    pub(super) fn new(families: Families, chance: &Chance) -> Self {
+        Self { families, given: 0, chance: chance.stream("addresses") }
+    }
+
+    /// A new address of any family that there is.
+    pub(super) fn fresh(&mut self) -> SocketAddr {
+        let v6 = match self.families {
+            Families::V4 => false,
+            Families::V6 => true,
+            Families::Mixed => self.chance.hits(1, 2),
+        };
+        self.of_family(v6)
+    }
+
+    /// A new address of this family.
+    pub(super) fn of_family(&mut self, v6: bool) -> SocketAddr {
+        let n = self.given;
+        self.given += 1;
+        if v6 {
+            // 2001:db8::/32 (RFC 3849)
+            return (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, n + 1), PORT).into();
+        }
+        // 198.18.0.0/15 (RFC 2544)
+        let [high, low] = (n / 250 * 256 + n % 250 + 1).to_be_bytes();
+        (Ipv4Addr::new(198, 18, high, low), PORT).into()
+    }
+}
+
+/// The hosts of a world.
+pub(crate) fn setup(options: &Options, chance: &Chance) -> Setup {
+    setup_at(options, &mut Addresses::new(options.families, chance), chance)
+}
+
+pub(super) fn setup_at(options: &Options, addresses: &mut Addresses, chance: &Chance) -> Setup {
+    let n = options.operators;
+    let hosts = n + options.strangers;
+    let at: Vec<SocketAddr> = (0..hosts).map(|_| addresses.fresh()).collect();
+    let keys: Vec<SecretKey> = (0..hosts).map(|host| secret(host, chance)).collect();
+    let records: Vec<Signed> = (0..n)
+        .map(|who| {
+            let elsewhere = addresses.fresh();
+            let listed = match options.bootstrap {
+                Bootstrap::Manifest => Some(at[who]),
+                Bootstrap::Outdated if who % 3 == 2 => Some(elsewhere),
+                Bootstrap::Outdated => Some(at[who]),
+                Bootstrap::Hints | Bootstrap::Line => None,
+            };
+            Signed::sign(&keys[who], first_seq(options.seqs, who, chance), &Endpoints::at(listed))
+        })
+        .collect();
+    let uplinks = uplinks(options, &at, chance);
+    let configs = (0..hosts).map(|host| match host < n {
+        true => operator(host, &keys[host], &records, &at, &uplinks, options),
+        false => stranger(&keys[host], &records, &at),
+    });
+    let dual_stack = options.families != Families::V4;
+    let hosts = configs
+        .zip(&at)
+        .zip(&uplinks)
+        .map(|((config, address), uplink)| HostSetup {
+            config,
+            uplink: *uplink,
+            address: *address,
+            dual_stack,
+        })
+        .collect();
+    let Options { latency, loss, disks, .. } = *options;
+    Setup { hosts, operators: n, latency, loss, disks }
+}
+
+fn operator(
+    who: usize,
+    key: &SecretKey,
+    records: &[Signed],
+    at: &[SocketAddr],
+    uplinks: &[Uplink],
+    options: &Options,
+) -> Config {
+    let n = records.len();
+    let told: Vec<usize> = match options.bootstrap {
+        Bootstrap::Manifest | Bootstrap::Outdated => Vec::new(),
+        Bootstrap::Hints => (0..n).filter(|other| *other != who).collect(),
+        Bootstrap::Line => Some(who + 1).filter(|next| *next < n).into_iter().collect(),
+    };
+    let external = match uplinks[who] {
+        Uplink::Forwarded { fixed } => fixed.into_iter().collect(),
+        Uplink::Direct => Vec::new(),
+    };
+    let hints = told.into_iter().map(|other| (index(other), at[other])).collect();
+    Config { key: key.clone(), manifest: manifest("cluster", 0xc1, records), external, hints }
+}
+
+/// A stranger believes in a cluster of its own making, to which it counts the operators: so it
+/// dials them, and would let them in.
+fn stranger(key: &SecretKey, records: &[Signed], at: &[SocketAddr]) -> Config {
+    let forged: Vec<Signed> =
+        records.iter().cloned().chain([Signed::sign(key, 1, &Endpoints::default())]).collect();
+    let hints = (0..records.len()).map(|who| (index(who), at[who])).collect();
+    let manifest = manifest("forged cluster", 0xf0, &forged);
+    Config { key: key.clone(), manifest, external: Vec::new(), hints }
+}
+
+fn manifest(name: &str, mark: u8, records: &[Signed]) -> Manifest {
+    let threshold = (2 * records.len()).div_ceil(3); // charon's
+    Manifest::new(name.into(), name.into(), [mark; 32], threshold, records.to_vec())
+        .expect("a drawn cluster is a cluster")
+}
+
+fn uplinks(options: &Options, at: &[SocketAddr], chance: &Chance) -> Vec<Uplink> {
+    let mut draws = chance.stream("uplinks");
+    let mut direct: Vec<usize> = (0..options.operators).collect();
+    let mut uplinks = vec![Uplink::Direct; at.len()];
+    for place in 0..options.forwarded {
+        let who = direct.swap_remove(draws.below(direct.len() as u64) as usize);
+        let fixed = (place < options.fixed).then_some(at[who]);
+        uplinks[who] = Uplink::Forwarded { fixed };
+    }
+    uplinks
+}
+
+fn secret(host: usize, chance: &Chance) -> SecretKey {
+    let mut draws = chance.stream(&format!("key of host {host}"));
+    let mut bytes = [0; 32];
+    for chunk in bytes.chunks_exact_mut(8) {
+        chunk.copy_from_slice(&draws.draw().to_be_bytes());
+    }
+    SecretKey::from_bytes(&bytes).expect("all but one in 2^127 scalars are below the order")
+}
+
+fn first_seq(style: SeqStyle, who: usize, chance: &Chance) -> u64 {
+    match style {
+        SeqStyle::One => 1,
+        SeqStyle::Millis => {
+            EPOCH.0 - chance.stream(&format!("seq of operator {who}")).below(YEAR_MS)
+        }
+    }
+}
+
+fn index(who: usize) -> OperatorIndex {
+    OperatorIndex(u8::try_from(who).expect("a cluster has at most 256 operators"))
+}

@@ -1,0 +1,201 @@
+//! What is drawn once for a whole run.
+
+use std::fmt;
+
+use crate::host::DiskSpeed;
+use crate::network::{Latency, Loss};
+
+/// The choices of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How many operators the cluster has.
+    pub operators: usize,
+    /// How many hosts run a node that is no operator of it, but dials the operators.
+    pub strangers: usize,
+    /// How many operators are behind a router that forwards their port.
+    pub forwarded: usize,
+    /// How many of these have fixed their address.
+    pub fixed: usize,
+    /// How far apart the hosts are.
+    pub latency: Latency,
+    /// How many packets are lost.
+    pub loss: Loss,
+    /// How fast the disks are.
+    pub disks: DiskSpeed,
+    /// IPv4, IPv6 or both.
+    pub families: Families,
+    /// How operators find one another at first.
+    pub bootstrap: Bootstrap,
+    /// Where sequence numbers begin.
+    pub seqs: SeqStyle,
+    /// What may happen.
+    pub mix: Vec<FaultKind>,
+    /// How many times something happens, each followed by quiet.
+    pub episodes: usize,
+}
+
+/// The families of the hosts' addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Families {
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+    /// Each address is of one or the other.
+    Mixed,
+}
+
+/// How operators find one another when nothing is stored yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bootstrap {
+    /// The manifest's records name everybody's address.
+    Manifest,
+    /// They do, but every third operator is elsewhere by now.
+    Outdated,
+    /// They name none; everybody is given everybody's address.
+    Hints,
+    /// They name none; each is given the address of the next only.
+    Line,
+}
+
+/// The sequence numbers of the manifest's records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeqStyle {
+    /// 1, as EIP-778 begins.
+    One,
+    /// Unix milliseconds of some moment in the year before, as charon writes.
+    Millis,
+}
+
+/// What can happen, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FaultKind {
+    /// One operator gets another address.
+    Move,
+    /// Several operators get other addresses at once.
+    MoveMany,
+    /// One operator gets another address again and again.
+    Flap,
+    /// One operator is bound to another port.
+    Rebind,
+    /// Two operators exchange their addresses.
+    Swap,
+    /// One operator moves, and a stranger gets its address.
+    Handover,
+    /// One operator is cut off and comes back at its address, or at another.
+    Outage,
+    /// A node dies and starts again.
+    Crash,
+    /// A node dies, loses its disk, perhaps moves, and starts again.
+    Wipe,
+    /// Several nodes, perhaps all, die at once and start again one by one.
+    Blackout,
+    /// A node dies and starts again only after the others have been well without it; or never.
+    Absence,
+}
+
+impl FaultKind {
+    /// Every kind.
+    pub const ALL: [Self; 11] = [
+        Self::Move,
+        Self::MoveMany,
+        Self::Flap,
+        Self::Rebind,
+        Self::Swap,
+        Self::Handover,
+        Self::Outage,
+        Self::Crash,
+        Self::Wipe,
+        Self::Blackout,
+        Self::Absence,
+    ];
+}
+
+impl Options {
+    /// The least surprising choices: operators of one continent with fixed lines, each found
+    /// through the manifest. For scripts, which name what differs.
+    #[must_use]
+    pub fn plain(operators: usize) -> Self {
+        Self {
+            operators,
+            strangers: 0,
+            forwarded: 0,
+            fixed: 0,
+            latency: Latency::Continental,
+            loss: Loss(0),
+            disks: DiskSpeed::Fast,
+            families: Families::V4,
+            bootstrap: Bootstrap::Manifest,
+            seqs: SeqStyle::Millis,
+            mix: Vec::new(),
+            episodes: 0,
+        }
+    }
+
+    /// Name and value of each, for people and for tables.
+    #[must_use]
+    pub fn lines(&self) -> Vec<(&'static str, String)> {
+        let mix: Vec<String> = self.mix.iter().map(FaultKind::to_string).collect();
+        vec![
+            ("operators", self.operators.to_string()),
+            ("strangers", self.strangers.to_string()),
+            ("forwarded", format!("{} (of these fixed: {})", self.forwarded, self.fixed)),
+            ("latency", self.latency.to_string()),
+            ("loss", self.loss.to_string()),
+            ("disks", self.disks.to_string()),
+            ("families", self.families.to_string()),
+            ("bootstrap", self.bootstrap.to_string()),
+            ("seqs", self.seqs.to_string()),
+            ("mix", mix.join(" ")),
+            ("episodes", self.episodes.to_string()),
+        ]
+    }
+}
+
+impl fmt::Display for Families {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V4 => "ipv4",
+            Self::V6 => "ipv6",
+            Self::Mixed => "mixed",
+        })
+    }
+}
+
+impl fmt::Display for Bootstrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Manifest => "manifest",
+            Self::Outdated => "outdated manifest",
+            Self::Hints => "hints",
+            Self::Line => "hints along a line",
+        })
+    }
+}
+
+impl fmt::Display for SeqStyle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::One => "one",
+            Self::Millis => "milliseconds",
+        })
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Move => "move",
+            Self::MoveMany => "move-many",
+            Self::Flap => "flap",
+            Self::Rebind => "rebind",
+            Self::Swap => "swap",
+            Self::Handover => "handover",
+            Self::Outage => "outage",
+            Self::Crash => "crash",
+            Self::Wipe => "wipe",
+            Self::Blackout => "blackout",
+            Self::Absence => "absence",
+        })
+    }
+}

@@ -1,0 +1,175 @@
+//! A small vocabulary for worlds in which what happens is written down, not drawn.
+//!
+//! ```
+//! use stayfound_sim::moment::Units;
+//! use stayfound_sim::scenario::Options;
+//! use stayfound_sim::script::Script;
+//!
+//! let mut world = Script::started(&Options::plain(4));
+//! world.at(60.s()).node("B").moves_to("198.18.9.2:3610");
+//! world.heals_within(5.s());
+//! ```
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use stayfound_core::chance::Chance;
+use stayfound_core::node::{Counter, LinkId, Node};
+
+use crate::event::HostId;
+use crate::moment::{Moment, Units};
+use crate::oracle::Finding;
+use crate::scenario::{Fault, Options, What, build, draw};
+use crate::trace::Trace;
+use crate::world::{Setup, World};
+
+/// A world whose hosts are called `A`, `B`, … in order, strangers after the operators. Whatever
+/// must not be panics, with what was done until then.
+pub struct Script {
+    world: World,
+    done: Vec<String>,
+}
+
+/// One host, to which something is to happen now.
+pub struct Actor<'a> {
+    script: &'a mut Script,
+    host: HostId,
+}
+
+impl Script {
+    /// A world in which nothing runs yet.
+    #[must_use]
+    pub fn new(options: &Options) -> Self {
+        let chance = draw::chance(0);
+        Self::of(&build::setup(options, &chance), &chance)
+    }
+
+    /// A world of one's own making, in which nothing runs yet.
+    #[must_use]
+    pub fn of(setup: &Setup, chance: &Chance) -> Self {
+        Self { world: World::new(setup, chance, Trace::default()), done: Vec::new() }
+    }
+
+    /// A world in which all nodes were started at the same moment, and everything is well.
+    #[must_use]
+    pub fn started(options: &Options) -> Self {
+        let mut script = Self::new(options);
+        for host in 0..options.operators + options.strangers {
+            script.actor(HostId(host)).starts();
+        }
+        script.heals_within(30.s());
+        script
+    }
+
+    /// Lets time pass until this moment of the world.
+    pub fn at(&mut self, time: Duration) -> &mut Self {
+        let advanced = self.world.advance(Moment::default() + time);
+        self.hold(advanced);
+        self
+    }
+
+    /// Lets time pass.
+    pub fn after(&mut self, span: Duration) -> &mut Self {
+        self.at(self.world.now() - Moment::default() + span)
+    }
+
+    /// The host of this name.
+    pub fn node(&mut self, name: &str) -> Actor<'_> {
+        self.actor(host(name))
+    }
+
+    fn actor(&mut self, host: HostId) -> Actor<'_> {
+        Actor { script: self, host }
+    }
+
+    /// Lets time pass until everything that is owed is so; answers how long it took.
+    pub fn heals_within(&mut self, span: Duration) -> Duration {
+        let healed = self.world.advance_to_health(span);
+        self.hold(healed)
+    }
+
+    /// Panics unless everything that is owed is so.
+    pub fn is_well(&mut self) {
+        let verdict = self.world.expect_health();
+        self.hold(verdict);
+    }
+
+    /// The sequence number of a node's own record.
+    #[must_use]
+    pub fn seq_of(&self, name: &str) -> u64 {
+        self.running(name).own_record().expect("it has a record of its own").seq()
+    }
+
+    /// The node that runs on a host.
+    #[must_use]
+    pub fn running(&self, name: &str) -> &Node {
+        self.world.node(host(name)).expect("it runs")
+    }
+
+    /// How often something happened at a node.
+    #[must_use]
+    pub fn count(&self, name: &str, counter: Counter) -> u64 {
+        self.world.count(host(name), counter)
+    }
+
+    /// The numbers, at the ends of `a` and `b`, of every link between them.
+    #[must_use]
+    pub fn links(&self, a: &str, b: &str) -> Vec<(LinkId, LinkId)> {
+        let (a, b) = (host(a), host(b));
+        let ends = self.world.open_links().map(|link| link.ends);
+        ends.filter_map(|[(x, of_x), (y, of_y)]| match (x, y) {
+            _ if (x, y) == (a, b) => Some((of_x, of_y)),
+            _ if (x, y) == (b, a) => Some((of_y, of_x)),
+            _ => None,
+        })
+        .collect()
+    }
+
+    fn hold<T>(&self, result: Result<T, Finding>) -> T {
+        result.unwrap_or_else(|finding| panic!("{finding}, after:\n  {}", self.done.join("\n  ")))
+    }
+}
+
+impl<'a> Actor<'a> {
+    /// It is at this address from now on.
+    pub fn moves_to(self, address: &str) -> &'a mut Script {
+        let address: SocketAddr = address.parse().expect("an address and a port");
+        self.suffers(What::Move(address))
+    }
+
+    /// It has no address.
+    pub fn goes_offline(self) -> &'a mut Script {
+        self.suffers(What::Offline)
+    }
+
+    /// Its node dies.
+    pub fn crashes(self) -> &'a mut Script {
+        self.suffers(What::Crash)
+    }
+
+    /// Its disk is emptied.
+    pub fn loses_its_disk(self) -> &'a mut Script {
+        self.suffers(What::Wipe)
+    }
+
+    /// Its node starts.
+    pub fn starts(self) -> &'a mut Script {
+        self.suffers(What::Start)
+    }
+
+    fn suffers(self, what: What) -> &'a mut Script {
+        let Self { script, host } = self;
+        let fault = Fault { host, what };
+        script.done.push(format!("{} {fault}", script.world.now()));
+        let applied = script.world.apply(&fault);
+        assert!(script.hold(applied), "impossible now: {fault}");
+        script
+    }
+}
+
+fn host(name: &str) -> HostId {
+    match name.as_bytes() {
+        [letter @ b'A'..=b'Z'] => HostId(usize::from(letter - b'A')),
+        _ => panic!("hosts are called A to Z, not {name}"),
+    }
+}

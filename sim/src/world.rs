@@ -1,0 +1,441 @@
+//! The event loop: hosts, network and oracle under one clock, in one order.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use stayfound_core::chance::Chance;
+use stayfound_core::cluster::OperatorIndex;
+use stayfound_core::node::{Config, Counter, Input, LinkId, Node, Output};
+use stayfound_core::step;
+
+use crate::event::{Event, HostId, Local};
+use crate::host::{Disk, DiskSpeed, Host, Uplink};
+use crate::moment::Moment;
+use crate::network::{Arrival, Latency, Loss, Network, OpenLink};
+use crate::oracle::{Finding, Oracle, View};
+use crate::queue::Queue;
+use crate::scenario::{Fault, What};
+use crate::trace::{Trace, input_in_words};
+
+/// More events than this in one run, and something does not come to rest.
+pub const EVENTS_MAX: u64 = 2_000_000;
+
+/// What a world is made of.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The hosts: the operators in the order of their indices, then strangers.
+    pub hosts: Vec<HostSetup>,
+    /// How many of the hosts are operators.
+    pub operators: usize,
+    /// How far apart the hosts are.
+    pub latency: Latency,
+    /// How many packets are lost.
+    pub loss: Loss,
+    /// How fast the disks are.
+    pub disks: DiskSpeed,
+}
+
+/// One host of a [`Setup`].
+#[derive(Clone, Debug)]
+pub struct HostSetup {
+    /// Its node.
+    pub config: Config,
+    /// How it is connected.
+    pub uplink: Uplink,
+    /// Where it is, seen from outside.
+    pub address: SocketAddr,
+    /// Whether its socket takes both address families.
+    pub dual_stack: bool,
+}
+
+/// Everything, at one moment.
+pub struct World {
+    now: Moment,
+    queue: Queue<Event>,
+    hosts: Vec<Host>,
+    network: Network,
+    oracle: Oracle,
+    trace: Trace,
+    outputs: Vec<Output>,
+    /// Whose turn it is, for whoever asks after a panic.
+    turn: HostId,
+}
+
+impl World {
+    /// A world in which nothing runs yet.
+    #[must_use]
+    pub fn new(setup: &Setup, chance: &Chance, trace: Trace) -> Self {
+        let mut world = Self {
+            now: Moment::default(),
+            queue: Queue::default(),
+            hosts: Vec::new(),
+            network: Network::new(setup.latency, setup.loss, chance),
+            oracle: Oracle::default(),
+            trace,
+            outputs: Vec::new(),
+            turn: HostId(0),
+        };
+        for (place, host) in setup.hosts.iter().enumerate() {
+            let label = |what: &str| chance.stream(&format!("{what} of host {place}"));
+            let mut seed = [0; 32];
+            seed[..8].copy_from_slice(&label("seeds").draw().to_le_bytes());
+            world.add(
+                host,
+                place < setup.operators,
+                Host {
+                    config: host.config.clone(),
+                    uplink: host.uplink,
+                    address: host.address,
+                    online: true,
+                    dual_stack: host.dual_stack,
+                    disk: Disk::new(setup.disks, label("disk")),
+                    process: None,
+                    starts: 0,
+                    chance: Chance::new(seed),
+                    told_at: Moment::default(),
+                    notices: label("notices"),
+                    counts: BTreeMap::new(),
+                },
+            );
+            let id = world.network.add(host.config.key.public_key(), chance);
+            assert_eq!(id, HostId(place));
+            world.network.moved(id, Some(host.address), world.now, &mut world.queue);
+        }
+        world
+    }
+
+    fn add(&mut self, setup: &HostSetup, is_operator: bool, host: Host) {
+        let own = setup.config.key.public_key();
+        if is_operator {
+            let manifest = &setup.config.manifest;
+            let listed = &manifest.by_key(own.as_bytes()).expect("an operator is listed").record;
+            self.oracle.add_operator(listed);
+            self.oracle.reach.add_configured(setup);
+        } else {
+            self.oracle.add_stranger(own);
+        }
+        self.hosts.push(host);
+    }
+
+    /// What time it is.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.now
+    }
+
+    /// Whose turn it is.
+    #[must_use]
+    pub fn turn(&self) -> String {
+        self.oracle.name(self.turn)
+    }
+
+    /// What has happened.
+    #[must_use]
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// What has happened, when nothing more is to.
+    #[must_use]
+    pub fn into_trace(self) -> Trace {
+        self.trace
+    }
+
+    /// The node that runs on a host.
+    #[must_use]
+    pub fn node(&self, host: HostId) -> Option<&Node> {
+        self.hosts[host.0].process.as_ref().map(|process| &process.node)
+    }
+
+    /// How often something happened at a host, through all its starts.
+    #[must_use]
+    pub fn count(&self, host: HostId, counter: Counter) -> u64 {
+        self.hosts[host.0].counts.get(&counter).copied().unwrap_or_default()
+    }
+
+    /// How often each thing happened at all hosts together.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<Counter, u64> {
+        let hosts = || (0..self.hosts.len()).map(HostId);
+        let sum = |counter| hosts().map(|host| self.count(host, counter)).sum();
+        Counter::ALL.into_iter().map(|counter| (counter, sum(counter))).collect()
+    }
+
+    /// Every link that is open at both ends.
+    pub fn open_links(&self) -> impl Iterator<Item = OpenLink> {
+        self.network.open_links()
+    }
+
+    /// Lets everything happen that is due until then.
+    ///
+    /// # Errors
+    /// The first thing that must not be.
+    pub fn advance(&mut self, until: Moment) -> Result<(), Finding> {
+        assert!(until >= self.now, "time ran backwards: {until} after {}", self.now);
+        while self.queue.next_at().is_some_and(|at| at <= until) {
+            self.happen()?;
+        }
+        self.now = until;
+        Ok(())
+    }
+
+    /// Lets things happen until the oracle has nothing to say.
+    ///
+    /// # Errors
+    /// What it says when `within` has passed, or the first thing that must not be.
+    pub fn advance_to_health(&mut self, within: Duration) -> Result<Duration, Finding> {
+        let (since, until) = (self.now, self.now + within);
+        loop {
+            let verdict = self.verdict();
+            if verdict.is_ok() {
+                self.oracle.reach.settled();
+                return Ok(self.now - since);
+            }
+            if self.queue.next_at().is_none_or(|at| at > until) {
+                self.now = until;
+                return verdict.map(|()| within);
+            }
+            self.happen()?;
+        }
+    }
+
+    /// What is wrong, if nothing more is to happen. What is owed and done counts as known from
+    /// now on.
+    ///
+    /// # Errors
+    /// Who lacks what, since when.
+    pub fn expect_health(&mut self) -> Result<(), Finding> {
+        self.verdict()?;
+        self.oracle.reach.settled();
+        Ok(())
+    }
+
+    /// Does something to a host. Answers whether it made a difference: a crash of what does not
+    /// run makes none, so that a line less in a scenario never makes another line impossible.
+    ///
+    /// # Errors
+    /// The first thing that must not be.
+    pub fn apply(&mut self, fault: &Fault) -> Result<bool, Finding> {
+        let host = fault.host;
+        self.turn = host;
+        if !self.is_possible(fault) {
+            return Ok(false);
+        }
+        self.trace.fault(self.now, fault);
+        if self.is_operator(host) {
+            self.oracle.reach.apply(fault);
+        }
+        match fault.what {
+            What::Start => self.start(host)?,
+            What::Crash => self.crash(host),
+            What::Wipe => {
+                self.hosts[host.0].disk.wipe();
+                self.oracle.wiped(host);
+            }
+            What::Move(to) => self.relocate(host, Some(to)),
+            What::Offline => self.relocate(host, None),
+        }
+        Ok(true)
+    }
+
+    fn is_possible(&self, fault: &Fault) -> bool {
+        let host = &self.hosts[fault.host.0];
+        match fault.what {
+            What::Start | What::Wipe => host.process.is_none(),
+            What::Crash => host.process.is_some(),
+            What::Offline => host.online,
+            What::Move(to) => self.network.holder(to).is_none(),
+        }
+    }
+
+    fn is_operator(&self, host: HostId) -> bool {
+        host.0 < self.oracle.operators()
+    }
+
+    fn start(&mut self, id: HostId) -> Result<(), Finding> {
+        let host = &mut self.hosts[id.0];
+        let process = host.start(self.now);
+        let number = process.number;
+        self.oracle.started(self.now, id, process.node.database())?;
+        self.network.started(id, number);
+        for what in self.hosts[id.0].greeting() {
+            self.queue.push(self.now, Event::Local { host: id, process: number, what });
+        }
+        Ok(())
+    }
+
+    fn crash(&mut self, id: HostId) {
+        let host = &mut self.hosts[id.0];
+        host.process = None;
+        if let Some(ticket) = host.disk.crash() {
+            self.oracle.durable(self.now, id, ticket);
+        }
+        self.oracle.died(self.now, id);
+        self.network.died(id, self.now, &mut self.queue);
+    }
+
+    fn relocate(&mut self, id: HostId, to: Option<SocketAddr>) {
+        let before = self.network.address(id);
+        let host = &mut self.hosts[id.0];
+        let (was, bound) = (host.address, host.bound());
+        host.online = to.is_some();
+        host.address = to.unwrap_or(was);
+        let rebound = Some(host.bound()).filter(|now| *now != bound).map(Local::Bound);
+        let notices = host.notices(before).into_iter().chain(rebound);
+        self.network.moved(id, to, self.now, &mut self.queue);
+        if let Some(process) = host.process.as_ref().map(|process| process.number) {
+            for what in notices {
+                let at = host.notice_at(self.now);
+                self.queue.push(at, Event::Local { host: id, process, what });
+            }
+        }
+    }
+
+    /// The next event.
+    fn happen(&mut self) -> Result<(), Finding> {
+        let (at, event) = self.queue.pop().expect("something is due");
+        assert!(at >= self.now, "the queue went back in time");
+        self.now = at;
+        if self.trace.events() > EVENTS_MAX {
+            let sentence = format!("{EVENTS_MAX} events: something does not come to rest");
+            return Err(Finding::liveness(at, sentence));
+        }
+        match event {
+            Event::Network(due) => {
+                let hosts = &self.hosts;
+                self.network.handle(due, at, &mut self.queue, &|host, key| {
+                    let process = hosts[host.0].process.as_ref();
+                    process.is_some_and(|process| process.node.admits(key.as_bytes()))
+                });
+                while let Some(delivery) = self.network.deliver() {
+                    self.arrive(delivery.host, &delivery.what)?;
+                }
+                Ok(())
+            }
+            Event::Local { host, process, what } => self.local(host, process, what),
+        }
+    }
+
+    fn arrive(&mut self, host: HostId, what: &Arrival) -> Result<(), Finding> {
+        match what {
+            Arrival::Opened { link, peer, .. } => {
+                self.oracle.link_opened(self.now, host, *link, *peer)?;
+            }
+            Arrival::Closed(link) => self.oracle.link_closed(self.now, host, *link),
+            // The bytes came in two pieces, and the first made the node close the link.
+            Arrival::Bytes(link, _) if !self.network.is_open(host, *link) => return Ok(()),
+            Arrival::DialFailed(_) | Arrival::Bytes(..) | Arrival::Moved(..) => {}
+        }
+        self.feed(host, what.input())
+    }
+
+    fn local(&mut self, id: HostId, process: u32, what: Local) -> Result<(), Finding> {
+        let host = &mut self.hosts[id.0];
+        let Some(running) = host.process.as_mut().filter(|running| running.number == process)
+        else {
+            return Ok(()); // that process is gone
+        };
+        match what {
+            Local::Wake if running.wake_at != Some(self.now) => return Ok(()), // put off
+            Local::Wake => running.wake_at = None,
+            Local::Durable(ticket) => {
+                assert_eq!(host.disk.done(), ticket, "writes are done in order");
+                self.oracle.durable(self.now, id, ticket);
+            }
+            Local::Bound(_) | Local::Up(_) | Local::Down(_) => {}
+        }
+        self.feed(id, what.input())
+    }
+
+    /// Gives a node an input, does what it wants, and has the oracle look.
+    fn feed(&mut self, id: HostId, input: Input<'_>) -> Result<(), Finding> {
+        self.turn = id;
+        let process = self.hosts[id.0].process.as_mut().expect("only what runs is fed");
+        self.trace.event(self.now, id, || input_in_words(&input));
+        self.trace.input(&input);
+        let mut outputs = std::mem::take(&mut self.outputs);
+        let mono = process.mono(self.now);
+        let next = step(&mut process.node, mono, input, |output| outputs.push(output));
+        let wake_at = next.map(|next| process.since + Duration::from_nanos(next.0));
+        if wake_at != process.wake_at {
+            process.wake_at = wake_at;
+            let (process, what) = (process.number, Local::Wake);
+            if let Some(at) = wake_at {
+                self.queue.push(at, Event::Local { host: id, process, what });
+            }
+        }
+        for output in outputs.drain(..) {
+            self.trace.output(&output);
+            self.perform(id, output)?;
+        }
+        self.outputs = outputs;
+        self.observe(id)
+    }
+
+    fn perform(&mut self, id: HostId, output: Output) -> Result<(), Finding> {
+        let now = self.now;
+        match output {
+            Output::Dial { dial, peer, address } => {
+                self.network.dial((id, dial), (peer, address), now, &mut self.queue);
+            }
+            Output::Send { link, bytes } => {
+                self.oracle.said(now, id, &bytes)?;
+                let said = self.network.say((id, link), bytes, now, &mut self.queue);
+                said.map_err(|_| self.misuse(id, link, "says something on"))?;
+            }
+            Output::Close { link, .. } => {
+                let closed = self.network.close((id, link), now, &mut self.queue);
+                closed.map_err(|_| self.misuse(id, link, "closes"))?;
+                self.oracle.link_closed(now, id, link);
+            }
+            Output::Persist { ticket, row } => {
+                self.oracle.wrote(id, ticket, &row);
+                let host = &mut self.hosts[id.0];
+                let process = host.process.as_ref().expect("it has just asked").number;
+                let at = host.disk.write(now, ticket, row);
+                let what = Local::Durable(ticket);
+                self.queue.push(at, Event::Local { host: id, process, what });
+            }
+            Output::Count(counter) => *self.hosts[id.0].counts.entry(counter).or_default() += 1,
+            Output::Event(_) => {}
+        }
+        Ok(())
+    }
+
+    fn misuse(&self, host: HostId, link: LinkId, does: &str) -> Finding {
+        let name = self.oracle.name(host);
+        Finding::safety(self.now, format!("{name} {does} link {}, which is not open", link.0))
+    }
+
+    fn observe(&mut self, id: HostId) -> Result<(), Finding> {
+        let node = &self.hosts[id.0].process.as_ref().expect("it was just fed").node;
+        if !cfg!(debug_assertions) {
+            node.check(); // with debug assertions it checks itself
+        }
+        let links = links(node);
+        let view = View { database: node.database(), own: node.own_record(), links: &links };
+        self.oracle.observe(self.now, id, view)
+    }
+
+    fn verdict(&self) -> Result<(), Finding> {
+        let nodes = || self.hosts.iter().map(|host| host.process.as_ref().map(|it| &it.node));
+        let links: Vec<_> = nodes().map(|node| node.map(links).unwrap_or_default()).collect();
+        let views: Vec<Option<View<'_>>> = nodes()
+            .zip(&links)
+            .map(|(node, links)| {
+                node.map(|it| View { database: it.database(), own: it.own_record(), links })
+            })
+            .collect();
+        let addresses: Vec<_> =
+            (0..self.hosts.len()).map(|host| self.network.address(HostId(host))).collect();
+        let open: Vec<OpenLink> = self.network.open_links().collect();
+        self.oracle
+            .verdict(&views, &open, &addresses)
+            .map_err(|sentence| Finding::liveness(self.now, sentence))
+    }
+}
+
+fn links(node: &Node) -> Vec<(OperatorIndex, LinkId)> {
+    node.links().map(|(operator, link, _)| (operator, link)).collect()
+}

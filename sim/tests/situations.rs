@@ -1,0 +1,187 @@
+//! Scripted situations, named after what happens.
+
+use std::time::Duration;
+
+use stayfound_core::node::Counter;
+use stayfound_sim::moment::Units;
+use stayfound_sim::network::{Latency, Loss};
+use stayfound_sim::scenario::{Bootstrap, Options};
+use stayfound_sim::script::Script;
+
+#[test]
+fn one_moves_and_the_others_follow() {
+    let mut world = Script::started(&Options::plain(4));
+    let before = world.seq_of("C");
+    world.at(60.s()).node("C").moves_to("198.18.9.3:3610");
+    let took = world.heals_within(2.s());
+    assert!(took > Duration::ZERO);
+    assert!(world.seq_of("C") > before);
+    world.at(300.s()).is_well();
+}
+
+#[test]
+fn one_behind_a_router_moves_and_learns_it_from_the_others() {
+    let mut world = Script::started(&Options { forwarded: 4, ..Options::plain(4) });
+    world.at(60.s()).node("B").moves_to("198.18.9.2:3610");
+    world.heals_within(40.s()); // links that it accepted are silent until they time out
+    let endpoints = world.running("B").own_record().unwrap().endpoints();
+    assert_eq!(endpoints.quic_addresses().next(), Some("198.18.9.2:3610".parse().unwrap()));
+}
+
+#[test]
+fn one_binds_another_port() {
+    let mut world = Script::started(&Options::plain(4));
+    world.at(60.s()).node("A").moves_to("198.18.0.1:3611");
+    world.heals_within(2.s());
+}
+
+#[test]
+fn two_move_at_once() {
+    let mut world = Script::started(&Options::plain(4));
+    world.at(60.s()).node("A").moves_to("198.18.9.1:3610");
+    world.node("B").moves_to("198.18.9.2:3610");
+    world.heals_within(5.s());
+}
+
+#[test]
+fn all_but_one_move_at_once() {
+    let mut world = Script::started(&Options::plain(7));
+    world.at(60.s());
+    for (name, n) in ["A", "B", "C", "E", "F", "G"].into_iter().zip(1..) {
+        world.node(name).moves_to(&format!("198.18.9.{n}:3610"));
+    }
+    world.heals_within(10.s());
+}
+
+#[test]
+fn one_moves_every_ten_seconds_for_ten_minutes() {
+    let mut world = Script::started(&Options::plain(4));
+    for n in 1..=60 {
+        world.after(10.s()).node("D").moves_to(&format!("198.18.9.{n}:3610"));
+    }
+    world.heals_within(5.s());
+}
+
+#[test]
+fn two_exchange_their_addresses() {
+    let mut world = Script::started(&Options::plain(4));
+    world.at(60.s()).node("A").goes_offline();
+    world.node("B").moves_to("198.18.0.1:3610");
+    world.node("A").moves_to("198.18.0.2:3610");
+    world.heals_within(5.s());
+}
+
+#[test]
+fn a_crash_is_healed_without_waiting_for_the_idle_time_out() {
+    let mut world = Script::started(&Options::plain(4));
+    let before = world.seq_of("A");
+    world.at(60.s()).node("A").crashes();
+    world.after(1.s()).node("A").starts();
+    world.heals_within(2.s());
+    assert_eq!(world.seq_of("A"), before, "nothing changed that a record says");
+}
+
+#[test]
+fn a_node_that_lost_its_disk_comes_back_above_its_old_seq() {
+    let mut world = Script::started(&Options::plain(4));
+    world.at(60.s()).node("C").moves_to("198.18.9.3:3610");
+    world.heals_within(5.s());
+    let before = world.seq_of("C");
+    world.after(60.s()).node("C").crashes();
+    world.node("C").loses_its_disk();
+    world.after(5.s()).node("C").starts();
+    world.heals_within(5.s());
+    assert!(world.seq_of("C") > before);
+}
+
+#[test]
+fn a_node_that_lost_its_disk_and_moved_is_found() {
+    let mut world = Script::started(&Options::plain(4));
+    world.at(60.s()).node("D").crashes();
+    world.node("D").loses_its_disk();
+    world.node("D").moves_to("198.18.9.4:3610");
+    world.after(1.s()).node("D").starts();
+    world.heals_within(5.s());
+}
+
+#[test]
+fn dials_that_cross_leave_exactly_one_link() {
+    let mut world = Script::new(&Options::plain(2));
+    world.node("A").starts();
+    world.node("B").starts();
+    world.heals_within(5.s());
+    assert_eq!(world.count("A", Counter::LinksOpened), 2, "they crossed");
+    assert_eq!(world.count("B", Counter::LinksOpened), 2, "they crossed");
+    let links = world.links("A", "B");
+    assert_eq!(links.len(), 1);
+    world.after(600.s()).is_well();
+    assert_eq!(world.links("A", "B"), links, "and it stays");
+}
+
+#[test]
+fn a_stranger_is_never_linked() {
+    let mut world = Script::started(&Options { strangers: 1, ..Options::plain(4) });
+    world.at(600.s()).is_well();
+    // Its dials succeed as far as it can tell, until the operators have seen its key.
+    assert!(world.count("E", Counter::LinksOpened) > 20);
+    for name in ["A", "B", "C", "D"] {
+        assert!(world.links(name, "E").is_empty());
+        assert_eq!(world.count(name, Counter::Strangers), 0, "the transport refused it");
+    }
+}
+
+#[test]
+fn a_stranger_that_inherits_an_operators_address_is_not_taken_for_it() {
+    let mut world = Script::started(&Options { strangers: 1, ..Options::plain(4) });
+    world.at(60.s()).node("B").moves_to("198.18.9.2:3610");
+    world.node("E").moves_to("198.18.0.2:3610");
+    world.heals_within(5.s());
+    world.after(600.s()).is_well();
+}
+
+#[test]
+fn an_outage_of_ten_seconds_behind_a_router_costs_no_link() {
+    let mut world = Script::started(&Options { forwarded: 4, ..Options::plain(4) });
+    let before = world.at(60.s()).links("A", "B");
+    world.node("B").goes_offline();
+    world.after(10.s()).node("B").moves_to("198.18.0.2:3610");
+    world.at(300.s()).is_well();
+    assert_eq!(world.links("A", "B"), before);
+}
+
+#[test]
+fn an_outage_of_ten_minutes_is_healed() {
+    let mut world = Script::started(&Options::plain(4));
+    world.at(60.s()).node("B").goes_offline();
+    world.at(120.s()).is_well(); // the other three
+    assert!(world.links("A", "B").is_empty());
+    world.at(660.s()).node("B").moves_to("198.18.0.2:3610");
+    world.heals_within(5.s());
+}
+
+#[test]
+fn hints_along_a_line_make_a_mesh() {
+    let mut world = Script::new(&Options { bootstrap: Bootstrap::Line, ..Options::plain(7) });
+    for name in ["A", "B", "C", "D", "E", "F", "G"] {
+        world.after(1.s()).node(name).starts();
+    }
+    world.heals_within(10.s());
+}
+
+#[test]
+fn a_bad_satellite_line_heals_as_well() {
+    let hard = Options { latency: Latency::Satellite, loss: Loss(100), ..Options::plain(4) };
+    let mut world = Script::started(&hard);
+    world.at(120.s()).node("A").moves_to("198.18.9.1:3610");
+    world.heals_within(60.s());
+}
+
+#[test]
+fn one_that_does_not_run_holds_nobody_up() {
+    let mut world = Script::started(&Options::plain(4));
+    world.at(60.s()).node("D").crashes();
+    world.after(60.s()).node("A").moves_to("198.18.9.1:3610");
+    world.heals_within(5.s());
+    world.after(600.s()).node("D").starts();
+    world.heals_within(5.s());
+}

@@ -1,0 +1,98 @@
+//! The CPU of opening an authenticated link, over that of a bare mutual-TLS connection.
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::time::Duration;
+
+use bytes::Bytes;
+use stayfound::link::Identity;
+use stayfound::link::endpoint::{Endpoint, Report};
+use stayfound_core::keys::SecretKey;
+use stayfound_core::mesh::{CloseReason, DialId};
+use tokio::sync::mpsc::Receiver;
+
+use crate::bare::{Bare, FIRST_WORDS};
+use crate::measure::{cpu, percentile, report, runtime};
+
+const ROUNDS: usize = 40;
+const PER_ROUND: usize = 25;
+const TARGET: f64 = 1.3;
+
+/// One end: it says its first words on every link that opens, and waits for the other's.
+struct End {
+    endpoint: Endpoint,
+    reports: Receiver<Report>,
+}
+
+impl End {
+    fn new(own: &SecretKey, other: &SecretKey) -> (Self, std::net::SocketAddr) {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket on loopback");
+        let address = socket.local_addr().expect("it is bound");
+        let identity = Identity::new(own).expect("randomness for a certificate");
+        let (endpoint, reports) =
+            Endpoint::start(socket, identity, [other.public_key()].into()).expect("an endpoint");
+        (Self { endpoint, reports }, address)
+    }
+}
+
+/// Waits until a link is open and the other side's first words are here.
+async fn opened(end: &mut End) -> stayfound::link::stream::Link {
+    let mut link = None;
+    let mut heard = 0;
+    while heard < FIRST_WORDS {
+        match end.reports.recv().await.expect("the endpoint runs") {
+            Report::Opened { link: open, .. } => {
+                open.send(Bytes::from_static(&[7; FIRST_WORDS])).expect("an empty queue");
+                link = Some(open);
+            }
+            Report::Bytes { bytes, .. } => heard += bytes.len(),
+            // The one before was closed.
+            Report::Closed { .. } => {}
+            Report::Moved { .. } | Report::DialFailed { .. } | Report::Refused { .. } => {
+                panic!("nothing fails on loopback")
+            }
+        }
+    }
+    link.expect("words come over an open link")
+}
+
+async fn ours(dialler: &mut End, acceptor: &mut End, to: std::net::SocketAddr, key: &SecretKey) {
+    dialler.endpoint.dial(DialId(0), key.public_key(), to);
+    let (a, _b) = tokio::join!(opened(dialler), opened(acceptor));
+    a.close(CloseReason::Superseded);
+}
+
+async fn measure() -> (f64, f64) {
+    let [a, b] = [1, 2].map(|scalar| SecretKey::from_bytes(&[scalar; 32]).expect("a key"));
+    let ((mut dialler, _), (mut acceptor, to)) = (End::new(&a, &b), End::new(&b, &a));
+    let bare = Bare::new(2);
+    let (mut of_ours, mut of_bare) = (Vec::new(), Vec::new());
+    for round in 0..=ROUNDS {
+        let before = cpu();
+        for _ in 0..PER_ROUND {
+            ours(&mut dialler, &mut acceptor, to, &b).await;
+        }
+        let between = cpu();
+        for _ in 0..PER_ROUND {
+            bare.open(bare.address(1)).await.close(1u8.into(), b"");
+        }
+        let after = cpu();
+        // The first round warms up.
+        if round > 0 {
+            let each = |span: Duration| span.as_secs_f64() * 1e6 / PER_ROUND as f64;
+            of_ours.push(each(between - before));
+            of_bare.push(each(after - between));
+        }
+    }
+    (percentile(&mut of_ours, 50), percentile(&mut of_bare, 50))
+}
+
+/// Prints the figures.
+pub fn figures() {
+    let (ours, bare) = runtime().block_on(measure());
+    let links = ROUNDS * PER_ROUND;
+    report("mesh.link_cpu", ours, "us", &format!("both ends, median of {links} links"));
+    report("mesh.link_cpu_floor", bare, "us", "bare quinn and rustls, pinned certificates");
+    let ratio = ours / bare;
+    let verdict = if ratio <= TARGET { "met" } else { "MISSED" };
+    report("mesh.link_cpu_ratio", ratio, "x", &format!("target at most {TARGET}: {verdict}"));
+}
