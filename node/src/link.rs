@@ -19,11 +19,14 @@ use self::known::Known;
 use self::verifier::Verifier;
 
 mod certificate;
-#[doc(hidden)] // public for the benchmarks
+#[doc(hidden)] // public for the benchmarks, as are the next two
 pub mod endpoint;
+#[doc(hidden)]
+pub mod handle;
 mod known;
-#[doc(hidden)] // public for the benchmarks
-pub mod stream;
+#[doc(hidden)]
+pub mod report;
+mod stream;
 mod verifier;
 
 /// The application protocol that both ends must name (RFC 7301).

@@ -5,6 +5,7 @@ use stayfound_core::keys::SecretKey;
 use stayfound_core::mesh::CloseReason;
 
 use super::*;
+use crate::link::handle::Link;
 use crate::socket;
 
 /// One end under test, and what it reports.
