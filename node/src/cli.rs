@@ -15,7 +15,7 @@ use stayfound_core::time::Wall;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::ConfigError;
-use crate::mesh::MeshError;
+use crate::error::MeshError;
 
 mod devnet;
 mod report;

@@ -66,6 +66,8 @@ pub enum ConfigError {
     LockFile(PathBuf, io::Error),
     /// The lock is larger than any that charon writes.
     LockSize(PathBuf),
+    /// The file is no JSON object. Nothing of it is shown: it may be the key.
+    NotAnObject(PathBuf),
     /// The file is no lock.
     Lock(PathBuf, LockError),
     /// The key cannot be read.
@@ -171,18 +173,23 @@ fn or_current(path: &Path) -> &Path {
 /// Reads the lock in this file.
 ///
 /// # Errors
-/// [`ConfigError::LockFile`], [`ConfigError::LockSize`], [`ConfigError::Lock`].
+/// [`ConfigError::LockFile`], [`ConfigError::LockSize`], [`ConfigError::NotAnObject`],
+/// [`ConfigError::Lock`].
 pub fn read_lock(path: &Path) -> Result<Manifest, ConfigError> {
     let unreadable = |why| ConfigError::LockFile(path.into(), why);
     // To open a named pipe would be to wait for its writer.
-    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
         return Err(unreadable(io::Error::other("it is no file")));
+    }
+    if metadata.len() > LOCK_BYTES_MAX as u64 {
+        return Err(ConfigError::LockSize(path.into()));
     }
     let file = File::open(path).map_err(unreadable)?;
     let mut json = Vec::new();
-    file.take(LOCK_BYTES_MAX as u64 + 1).read_to_end(&mut json).map_err(unreadable)?;
-    if json.len() > LOCK_BYTES_MAX {
-        return Err(ConfigError::LockSize(path.into()));
+    file.take(LOCK_BYTES_MAX as u64).read_to_end(&mut json).map_err(unreadable)?;
+    if json.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+        return Err(ConfigError::NotAnObject(path.into()));
     }
     lock::read(&json).map_err(|why| ConfigError::Lock(path.into(), why))
 }
@@ -248,7 +255,7 @@ impl fmt::Display for ConfigError {
             Self::LockFile(path, why) => write!(
                 f,
                 "the lock file {} cannot be read: {why}; give the path of charon's \
-                 cluster-lock.json",
+                 cluster-lock.json, readable by this user",
                 path.display()
             ),
             Self::LockSize(path) => write!(
@@ -257,6 +264,12 @@ impl fmt::Display for ConfigError {
                  cluster-lock.json",
                 path.display(),
                 LOCK_BYTES_MAX >> 20
+            ),
+            Self::NotAnObject(path) => write!(
+                f,
+                "the lock file {} is not the JSON of a lock; give the path of charon's \
+                 cluster-lock.json",
+                path.display()
             ),
             Self::Lock(path, why) => write!(f, "the lock file {}: {why}", path.display()),
             Self::Key(why) => why.fmt(f),
@@ -307,8 +320,9 @@ impl fmt::Display for ConfigError {
             ),
             Self::CharonsDirectory(data_dir, charons) => write!(
                 f,
-                "--data-dir {} would write into charon's directory {}, which stayfound only reads; \
-                 give a directory elsewhere",
+                "--data-dir {} would write into {}, the directory of charon's files, which \
+                 stayfound only reads; give a directory elsewhere, or one in it that you made \
+                 yourself",
                 data_dir.display(),
                 charons.display()
             ),
@@ -320,8 +334,8 @@ impl fmt::Display for ConfigError {
             ),
             Self::Listen(address, why) => write!(
                 f,
-                "nothing can listen at {address}: {why}; give an address of this host with \
-                 --listen, or 0.0.0.0 for all of them"
+                "nothing can listen at {address}: {why}; give an address of this host (0.0.0.0 for \
+                 all of them) and a port from 1024 up with --listen"
             ),
             Self::Store(why) => why.fmt(f),
         }

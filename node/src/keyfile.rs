@@ -48,7 +48,11 @@ impl fmt::Display for KeyFileError {
         let path = path.display();
         match self {
             Self::Unreadable(_, why) => {
-                write!(f, "the key file {path} cannot be read: {why}; {ASK}")
+                write!(
+                    f,
+                    "the key file {path} cannot be read: {why}; give the path of charon's \
+                     charon-enr-private-key, owned by this user"
+                )
             }
             Self::NotAFile(_) => write!(f, "{path} is no file; {ASK}"),
             Self::Exposed(_, mode) => write!(

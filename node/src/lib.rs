@@ -15,8 +15,10 @@ pub mod store;
 pub mod testnet;
 
 mod daemon;
+mod error;
 mod interfaces;
 mod socket;
 
-pub use mesh::{Builder, Mesh, MeshError};
+pub use error::MeshError;
+pub use mesh::{Builder, Mesh};
 pub use stayfound_core as core;

@@ -15,13 +15,18 @@ use rustls::version::TLS13;
 use stayfound_core::keys::{PublicKey, SecretKey};
 
 pub use self::certificate::Refusal;
+use self::known::Known;
 use self::verifier::Verifier;
 
 mod certificate;
-#[doc(hidden)] // public for the benchmarks
+#[doc(hidden)] // public for the benchmarks, as are the next two
 pub mod endpoint;
-#[doc(hidden)] // public for the benchmarks
-pub mod stream;
+#[doc(hidden)]
+pub mod handle;
+mod known;
+#[doc(hidden)]
+pub mod report;
+mod stream;
 mod verifier;
 
 /// The application protocol that both ends must name (RFC 7301).
@@ -32,6 +37,7 @@ pub struct Identity {
     provider: Arc<CryptoProvider>,
     certificate: CertificateDer<'static>,
     resolver: Arc<SingleCertAndKey>,
+    known: Arc<Known>,
 }
 
 impl Identity {
@@ -46,7 +52,8 @@ impl Identity {
         let signer = provider.key_provider.load_private_key(certificate_key);
         let signer = signer.expect("the provider signs with the key that its own curve made");
         let certified = CertifiedKey::new(vec![certificate.clone()], signer);
-        Ok(Self { provider, certificate, resolver: Arc::new(certified.into()) })
+        let resolver = Arc::new(certified.into());
+        Ok(Self { provider, certificate, resolver, known: Arc::default() })
     }
 
     /// The certificate, in DER.
@@ -61,7 +68,7 @@ impl Identity {
     /// If `admitted` is empty: then nobody could ever get in.
     #[must_use]
     pub fn server(&self, admitted: Arc<[PublicKey]>) -> rustls::ServerConfig {
-        let verifier = Verifier::new(&self.provider, admitted);
+        let verifier = Verifier::new(&self.provider, admitted, self.known.clone());
         let mut config = rustls::ServerConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&[&TLS13])
             .expect("ring has the suites of TLS 1.3")
@@ -77,7 +84,7 @@ impl Identity {
     /// How to dial the holder of this key, and nobody else.
     #[must_use]
     pub fn client(&self, expected: PublicKey) -> rustls::ClientConfig {
-        let verifier = Verifier::new(&self.provider, [expected].into());
+        let verifier = Verifier::new(&self.provider, [expected].into(), self.known.clone());
         let mut config = rustls::ClientConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&[&TLS13])
             .expect("ring has the suites of TLS 1.3")

@@ -1,19 +1,18 @@
 //! The handle by which a program embeds a node.
 
-use std::fmt;
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::panic::resume_unwind;
 
 use stayfound_core::cluster::{Manifest, OperatorIndex};
 use stayfound_core::keys::SecretKey;
-use stayfound_core::node::{Config, Event, StartError};
+use stayfound_core::node::{Config, Event};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::daemon::{Command, Daemon};
+use crate::error::MeshError;
 use crate::status::Status;
-use crate::store::{MemoryStore, Store, StoreError};
+use crate::store::{MemoryStore, Store};
 
 /// The port that nodes listen at by default.
 pub const DEFAULT_PORT: u16 = 3610;
@@ -34,64 +33,6 @@ pub struct Mesh {
     local: watch::Receiver<SocketAddr>,
     daemon: JoinHandle<Result<(), MeshError>>,
 }
-
-/// Why a node cannot start, or ended.
-#[derive(Debug)]
-pub enum MeshError {
-    /// Another program has the UDP port.
-    PortInUse(SocketAddr),
-    /// The UDP socket cannot be bound.
-    Bind(SocketAddr, io::Error),
-    /// The store failed. What had been reported durable is.
-    Store(StoreError),
-    /// Key, addresses or hints do not fit the cluster.
-    Start(StartError),
-    /// The operating system gives no randomness.
-    Randomness,
-    /// The interfaces of this host cannot be watched.
-    Interfaces(io::Error),
-    /// The node has ended already.
-    Stopped,
-}
-
-impl MeshError {
-    pub(crate) fn bind(address: SocketAddr, error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::AddrInUse => Self::PortInUse(address),
-            _ => Self::Bind(address, error),
-        }
-    }
-}
-
-impl fmt::Display for MeshError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::PortInUse(address) => write!(
-                f,
-                "UDP port {} of {} is in use by another program; stop that one, or listen at \
-                 another port",
-                address.port(),
-                address.ip()
-            ),
-            Self::Bind(address, why) => write!(
-                f,
-                "cannot listen at {address}: {why}; give an address of this host, or 0.0.0.0 for \
-                 all of them"
-            ),
-            Self::Store(error) => error.fmt(f),
-            Self::Start(error) => error.fmt(f),
-            Self::Randomness => f.write_str("the operating system gives no randomness"),
-            Self::Interfaces(why) => write!(
-                f,
-                "the addresses of this host cannot be watched: {why}; listen at one address of \
-                 this host instead of all"
-            ),
-            Self::Stopped => f.write_str("the node has stopped already"),
-        }
-    }
-}
-
-impl std::error::Error for MeshError {}
 
 impl Builder {
     /// The UDP address to listen at; port 0 lets the system choose. Unspecified addresses

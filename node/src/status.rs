@@ -165,3 +165,74 @@ impl Serialize for Counters {
         serializer.collect_map(Counter::ALL.map(|counter| (counter.name(), self.get(counter))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use stayfound_core::cluster::Manifest;
+    use stayfound_core::keys::SecretKey;
+    use stayfound_core::node::{Config, FLOOR_WITHIN, Input, Output, step};
+    use stayfound_core::record::Endpoints;
+    use stayfound_core::time::Mono;
+
+    use super::*;
+
+    /// Operator 1 of 3, before it is bound.
+    fn node() -> Node {
+        let keys = [1, 2, 3].map(|byte| SecretKey::from_bytes(&[byte; 32]).expect("a key"));
+        let records = keys.each_ref().map(|key| Signed::sign(key, 0, &Endpoints::default()));
+        let manifest = Manifest::new("name".into(), "uuid".into(), [0; 32], 2, records.into());
+        let (manifest, [_, key, _]) = (manifest.expect("a cluster"), keys);
+        let config = Config { key, manifest, external: Vec::new(), hints: Vec::new() };
+        Node::new(config, [0; 32], Mono(0), Wall(1_000), &[]).expect("starts")
+    }
+
+    /// Binds a node that nobody answers, and waits until it has published a record.
+    fn bind(node: &mut Node, local: &str) {
+        let local = local.parse().expect("an address");
+        step(node, Mono(1), Input::Bound { local }, drop);
+        let later = Mono(1) + FLOOR_WITHIN;
+        let mut latest = None;
+        step(node, later, Input::Wake, |output| {
+            if let Output::Persist { ticket, .. } = output {
+                latest = Some(ticket);
+            }
+        });
+        let ticket = latest.expect("a new record is persisted");
+        step(node, later, Input::Durable { ticket }, drop);
+    }
+
+    #[test]
+    fn only_what_differs_has_changed() {
+        let mut node = node();
+        let counters = Counters::default();
+        let before = Status::of(&node, &counters, None, Wall(2_000));
+        assert_eq!((before.own, &before.record), (OperatorIndex(1), &None));
+        assert_eq!(before.operators[1].record.seq(), 0, "the lock's, until there is another");
+        assert_eq!(Status::of(&node, &counters, Some(&before), Wall(3_000)), before);
+
+        bind(&mut node, "127.0.0.1:3610");
+        let after = Status::of(&node, &counters, Some(&before), Wall(3_000));
+        assert_eq!(after.record.as_ref(), Some(&after.operators[1].record));
+        assert_eq!(after.operators[1].changed, Some(Wall(3_000)));
+        for other in [0, 2] {
+            assert_eq!(after.operators[other], before.operators[other]);
+        }
+    }
+
+    #[test]
+    fn as_json_it_says_everything_by_name() {
+        let mut node = node();
+        bind(&mut node, "127.0.0.1:3610");
+        let mut counters = Counters::default();
+        counters.count(Counter::Dials);
+        let status = Status::of(&node, &counters, None, Wall(2_000));
+        let json = serde_json::to_value(&status).expect("is JSON");
+        assert_eq!(json["own"], 1);
+        assert_eq!(json["record"]["addresses"][0], "127.0.0.1:3610");
+        assert_eq!(json["record"], json["operators"][1]["record"]);
+        assert_eq!(json["operators"][2]["node_id"], status.operators[2].node_id.to_string());
+        assert_eq!(json["operators"][2]["links"], serde_json::json!([]));
+        assert_eq!(json["counters"]["dials"], 1);
+        assert_eq!(json["counters"]["strangers"], 0);
+    }
+}

@@ -21,6 +21,8 @@ const MOVER: OperatorIndex = OperatorIndex(2);
 const LOSER: OperatorIndex = OperatorIndex(3);
 /// How long the mesh is given to heal, each time.
 const HEAL_WITHIN: Duration = Duration::from_secs(8);
+/// How many things that are lacking are told at most.
+const LACKS_MAX: usize = 12;
 /// How long people are given to look at the table before the next thing happens.
 const LOOK: Duration = Duration::from_secs(2);
 /// How often the table is drawn anew, so that ages in it are right.
@@ -132,7 +134,7 @@ async fn heal(
     while begun.elapsed() < HEAL_WITHIN {
         let changed = net.changed();
         let lacks = net.lacks();
-        if !lacks.iter().any(Lack::is_record) {
+        if !lacks.iter().any(|lack| lack.record) {
             held.get_or_insert_with(|| begun.elapsed());
         }
         if lacks.is_empty() {
@@ -146,10 +148,10 @@ async fn heal(
             ))?;
             return Ok(Healing { what: what.into(), held, healed });
         }
-        let wanted = net.wanted();
+        let pairs = net.pair_count();
         let progress = format!(
-            "{what}: {} of {wanted} records and links are right, {:.1} s",
-            wanted - lacks.len(),
+            "{what}: {} of {pairs} ways work, {:.1} s",
+            pairs - lacks.len(),
             begun.elapsed().as_secs_f64()
         );
         screen.draw(&net.table(), &progress)?;
@@ -158,12 +160,19 @@ async fn heal(
             _ = redraw.tick() => {}
         }
     }
-    let lacks: Vec<_> = net.lacks().iter().map(Lack::to_string).collect();
-    Err(Failure::running(format!(
-        "the mesh did not heal within {} s ({what}):\n  {}",
-        HEAL_WITHIN.as_secs(),
-        lacks.join("\n  ")
-    )))
+    Err(Failure::running(unhealed(what, &net.lacks())))
+}
+
+fn unhealed(what: &str, lacks: &[Lack]) -> String {
+    let within = HEAL_WITHIN.as_secs();
+    let mut message = format!("the mesh did not heal within {within} s ({what}):");
+    for lack in lacks.iter().take(LACKS_MAX) {
+        message += &format!("\n  {lack}");
+    }
+    if let more @ 1.. = lacks.len().saturating_sub(LACKS_MAX) {
+        message += &format!("\n  and {more} more like these");
+    }
+    message
 }
 
 /// Shows a live table for a while, if somebody looks on: the mesh heals faster than people read.

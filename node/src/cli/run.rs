@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -17,9 +16,6 @@ use super::{Failure, STOP_WITHIN, stop_requested};
 use crate::config::{Checked, Config, Hint, parse_address};
 use crate::mesh::Mesh;
 use crate::status::{Status, name};
-
-/// How long to wait for our first record before telling who we are without it.
-const FIRST_RECORD_WITHIN: Duration = Duration::from_secs(2);
 
 /// Run the node of one operator, from charon's own files.
 #[derive(Args)]
@@ -106,9 +102,6 @@ impl Teller {
     async fn tell_all(&self, mesh: &Mesh) -> Result<(), Failure> {
         // From here on no change is lost: it stands in the status told first, or follows.
         let mut events = mesh.events();
-        let mut status = mesh.status();
-        let first_record = status.wait_for(|status| status.record.is_some());
-        let _ = timeout(FIRST_RECORD_WITHIN, first_record).await; // without it, then
         self.started(mesh.local_addr(), &mesh.status().borrow())?;
         loop {
             let event = tokio::select! {
@@ -137,11 +130,11 @@ impl Teller {
         let own_name = status.operator(self.own).map(|own| name(&own.node_id));
         let (own, own_name) = (self.own, own_name.unwrap_or_default());
         info!(
-            "we are operator {own} of 0 to {last} ({own_name}), threshold {threshold} of {count}"
+            "we are operator {own} ({own_name}), counted 0 to {last}; threshold {threshold} of {count}"
         );
         match &status.record {
             Some(record) => info!("our ENR has seq {}: {}", record.seq(), record.to_text()),
-            None => warn!("we have no ENR of our own yet: the data directory is slow"),
+            None => info!("our ENR is made as soon as we know whether peers hold an older one"),
         }
         info!("listening at {listen}");
         let cluster = json!({

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, warn};
 
-use crate::link::endpoint::Failure;
+use crate::link::report::Failure;
 
 /// Refusals are said this often at most: anybody can make us refuse somebody.
 const EVERY: Duration = Duration::from_secs(10);

@@ -12,10 +12,11 @@ use stayfound_core::time::{Mono, Wall};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::error::MeshError;
 use crate::interfaces::{self, Change};
 use crate::link::Identity;
-use crate::link::endpoint::{Endpoint, Report};
-use crate::mesh::MeshError;
+use crate::link::endpoint::Endpoint;
+use crate::link::report::Report;
 use crate::socket;
 
 /// A node that knows nothing of its surroundings yet, and its surroundings.

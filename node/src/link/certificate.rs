@@ -173,13 +173,8 @@ impl<'a> Evidence<'a> {
         self.certificate.tbs_certificate.subject_pki.raw.into()
     }
 
-    /// Checks everything but whether the key is admitted: that the certificate is valid now,
-    /// signed by its own key, and that key vouched for by the host key.
-    pub(super) fn verify(
-        &self,
-        now: UnixTime,
-        algorithms: &WebPkiSupportedAlgorithms,
-    ) -> Result<(), Refusal> {
+    /// Checks that the certificate is valid now.
+    pub(super) fn check_validity(&self, now: UnixTime) -> Result<(), Refusal> {
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let validity = self.certificate.validity();
         if now < validity.not_before.timestamp() {
@@ -188,6 +183,15 @@ impl<'a> Evidence<'a> {
         if now > validity.not_after.timestamp() {
             return Err(Refusal::Expired);
         }
+        Ok(())
+    }
+
+    /// Checks that the certificate is signed by its own key, and that key vouched for by the host
+    /// key.
+    pub(super) fn verify_signatures(
+        &self,
+        algorithms: &WebPkiSupportedAlgorithms,
+    ) -> Result<(), Refusal> {
         self.verify_self_signed(algorithms)?;
         self.verify_host_key()
     }

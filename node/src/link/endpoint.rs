@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{AsyncUdpSocket, Connecting, Connection, ConnectionError, RecvStream, Runtime, VarInt};
-use rustls::AlertDescription;
 use stayfound_core::keys::PublicKey;
 use stayfound_core::mesh::{DialId, FRAME_BYTES_MAX, LinkId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::stream::{self, Link, Path};
-use super::{Identity, peer_key};
+use super::report::{Failure, Report};
+use super::stream::{self, Path};
+use super::{Identity, handle, peer_key};
 use crate::socket::{Nowhere, canonical};
 
 /// How long a handshake may take, either way.
@@ -54,46 +54,6 @@ const SERVER_NAME: &str = "stayfound";
 
 /// How many reports may wait for the daemon; beyond it links wait, and their peers with them.
 const REPORTS_MAX: usize = 256;
-
-/// What happened on the network.
-pub enum Report {
-    /// A link opened, both sides having admitted each other's key. Before its other reports.
-    Opened { id: LinkId, link: Link, peer: PublicKey, remote: SocketAddr, dial: Option<DialId> },
-    /// A dial came to nothing.
-    DialFailed { dial: DialId, remote: SocketAddr, why: Failure },
-    /// Somebody who dialled us was not let in.
-    Refused { remote: SocketAddr, why: Failure },
-    /// The next bytes of a link.
-    Bytes { id: LinkId, bytes: bytes::Bytes },
-    /// The peer of a link is seen elsewhere now.
-    Moved { id: LinkId, remote: SocketAddr },
-    /// A link is gone. Its last report; none comes after our own [`Link::close`] was acted on.
-    Closed { id: LinkId, why: String },
-}
-
-/// Why a handshake failed.
-pub enum Failure {
-    /// The key that the far side proved is not admitted.
-    Stranger,
-    /// The far side does not admit our key.
-    Unwelcome,
-    /// Anything else.
-    Other(String),
-}
-
-impl From<ConnectionError> for Failure {
-    fn from(error: ConnectionError) -> Self {
-        // The alert by which a key is refused, as QUIC carries it (RFC 9001, 4.8).
-        let denied = quinn::TransportErrorCode::crypto(AlertDescription::AccessDenied.into());
-        match &error {
-            ConnectionError::TransportError(ours) if ours.code == denied => Self::Stranger,
-            ConnectionError::ConnectionClosed(theirs) if theirs.error_code == denied => {
-                Self::Unwelcome
-            }
-            _ => Self::Other(error.to_string()),
-        }
-    }
-}
 
 /// Dials and accepts on one UDP socket.
 pub struct Endpoint {
@@ -207,7 +167,7 @@ impl Opener {
         let id = LinkId(self.next_link.fetch_add(1, Ordering::Relaxed));
         let peer = peer_key(&connection).expect("the handshake let no other certificate through");
         let path = Path::new(id, connection.clone(), self.reports.clone());
-        let (link, outgoing) = stream::link(connection);
+        let (link, outgoing) = handle::link(connection);
         self.report(Report::Opened { id, link, peer, remote: path.remote(), dial }).await;
         stream::carry(path, stream, outgoing).await;
     }

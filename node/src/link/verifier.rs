@@ -16,17 +16,23 @@ use rustls::{
 use stayfound_core::keys::PublicKey;
 
 use super::certificate::{Evidence, Refusal, SCHEMES};
+use super::known::Known;
 
 /// Lets in whoever proves one of these keys. TLS 1.3 only.
 pub(super) struct Verifier {
     admitted: Arc<[PublicKey]>,
+    known: Arc<Known>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl Verifier {
-    pub(super) fn new(provider: &CryptoProvider, admitted: Arc<[PublicKey]>) -> Self {
+    pub(super) fn new(
+        provider: &CryptoProvider,
+        admitted: Arc<[PublicKey]>,
+        known: Arc<Known>,
+    ) -> Self {
         assert!(!admitted.is_empty(), "a verifier that admits nobody");
-        Self { admitted, algorithms: provider.signature_verification_algorithms }
+        Self { admitted, known, algorithms: provider.signature_verification_algorithms }
     }
 
     fn verify(
@@ -40,10 +46,16 @@ impl Verifier {
         }
         let evidence = Evidence::read(certificate)?;
         // Before any signature is checked: a stranger costs us no curve arithmetic.
-        if !self.admitted.iter().any(|key| key.as_bytes() == evidence.claimed_key()) {
+        let key = evidence.claimed_key();
+        if !self.admitted.iter().any(|admitted| admitted.as_bytes() == key) {
             return Err(Refusal::Stranger);
         }
-        evidence.verify(now, &self.algorithms)
+        evidence.check_validity(now)?;
+        if !self.known.has(key, certificate) {
+            evidence.verify_signatures(&self.algorithms)?;
+            self.known.remember(key, certificate);
+        }
+        Ok(())
     }
 
     /// That the peer holds the certificate's key, too: it signed this handshake with it.

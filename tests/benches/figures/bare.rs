@@ -195,9 +195,7 @@ fn endpoint(server: quinn::ServerConfig) -> quinn::Endpoint {
 
 fn transport() -> quinn::TransportConfig {
     let mut config = quinn::TransportConfig::default();
-    config
-        .keep_alive_interval(Some(std::time::Duration::from_secs(10)))
-        .mtu_discovery_config(None);
+    config.keep_alive_interval(Some(std::time::Duration::from_secs(10))).mtu_discovery_config(None);
     config
 }
 

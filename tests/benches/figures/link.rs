@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use stayfound::link::Identity;
-use stayfound::link::endpoint::{Endpoint, Report};
+use stayfound::link::endpoint::Endpoint;
+use stayfound::link::handle::Link;
+use stayfound::link::report::Report;
 use stayfound_core::keys::SecretKey;
 use stayfound_core::mesh::{CloseReason, DialId};
 use tokio::sync::mpsc::Receiver;
@@ -35,7 +37,7 @@ impl End {
 }
 
 /// Waits until a link is open and the other side's first words are here.
-async fn opened(end: &mut End) -> stayfound::link::stream::Link {
+async fn opened(end: &mut End) -> Link {
     let mut link = None;
     let mut heard = 0;
     while heard < FIRST_WORDS {

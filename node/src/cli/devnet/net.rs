@@ -51,10 +51,14 @@ impl Drop for NodeRuntime {
     }
 }
 
-/// Something that one operator lacks of another.
-pub(super) enum Lack {
-    Record { of: OperatorIndex, at: OperatorIndex },
-    Link { of: OperatorIndex, at: OperatorIndex },
+/// What operator `at` lacks of operator `of`.
+pub(super) struct Lack {
+    at: OperatorIndex,
+    of: OperatorIndex,
+    /// Its record, as it is now.
+    pub(super) record: bool,
+    /// A link with it, where it is now.
+    pub(super) link: bool,
 }
 
 impl Net {
@@ -187,27 +191,23 @@ impl Net {
         status.record.as_ref().map_or(0, |record| record.seq())
     }
 
-    /// What anybody who runs lacks of anybody else who does.
+    /// Whoever runs and lacks something of another who does.
     pub(super) fn lacks(&self) -> Vec<Lack> {
-        let mut lacks = Vec::new();
-        for (at, of) in self.pairs() {
+        let lacks = self.pairs().map(|(at, of)| {
             let status = self.nodes[&at].status.borrow();
             let known = status.operator(of).expect("the cluster has it");
             let (address, old_seq) = (self.nodes[&of].mesh.local_addr(), self.old_seq.get(&of));
             let names_it = known.record.endpoints().quic_addresses().any(|named| named == address);
-            if !names_it || old_seq.is_some_and(|old| known.record.seq() <= *old) {
-                lacks.push(Lack::Record { of, at });
-            }
-            if !known.links.contains(&address) {
-                lacks.push(Lack::Link { of, at });
-            }
-        }
-        lacks
+            let is_old = old_seq.is_some_and(|old| known.record.seq() <= *old);
+            let is_linked = known.links.contains(&address);
+            Lack { at, of, record: !names_it || is_old, link: !is_linked }
+        });
+        lacks.filter(|lack| lack.record || lack.link).collect()
     }
 
-    /// How many things could be lacking at most.
-    pub(super) fn wanted(&self) -> usize {
-        2 * self.pairs().count()
+    /// How many pairs of operators could lack something.
+    pub(super) fn pair_count(&self) -> usize {
+        self.pairs().count()
     }
 
     fn pairs(&self) -> impl Iterator<Item = (OperatorIndex, OperatorIndex)> {
@@ -274,19 +274,17 @@ impl Net {
     }
 }
 
-impl Lack {
-    pub(super) fn is_record(&self) -> bool {
-        matches!(self, Self::Record { .. })
-    }
-}
-
 impl fmt::Display for Lack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Record { of, at } => {
-                write!(f, "operator {at} does not hold the new record of operator {of}")
-            }
-            Self::Link { of, at } => write!(f, "operator {at} is not linked with operator {of}"),
+        let Self { at, of, .. } = self;
+        match (self.record, self.link) {
+            (true, true) => write!(
+                f,
+                "operator {at} neither holds the newest record of operator {of} nor is linked \
+                 with it"
+            ),
+            (true, false) => write!(f, "operator {at} lacks the newest record of operator {of}"),
+            (false, _) => write!(f, "operator {at} is not linked with operator {of}"),
         }
     }
 }

@@ -13,7 +13,8 @@ fn verify_at(certificate: &CertificateDer<'_>, seconds: u64) -> Result<[u8; 33],
     let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
     let algorithms = default_provider().signature_verification_algorithms;
     let evidence = Evidence::read(certificate)?;
-    evidence.verify(now, &algorithms)?;
+    evidence.check_validity(now)?;
+    evidence.verify_signatures(&algorithms)?;
     Ok(*evidence.claimed_key())
 }
 

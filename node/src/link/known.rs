@@ -1,0 +1,28 @@
+//! Certificates that were verified before.
+//!
+//! A node keeps its certificate for as long as it runs, and its links are opened again whenever
+//! somebody moves. Whether a certificate's signatures are good is a function of its bytes alone, so
+//! they are checked once. That the peer holds the certificate's key is proved in every handshake.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use rustls::pki_types::CertificateDer;
+
+/// The latest certificate of each host key that was let in: as many as there are operators.
+#[derive(Default)]
+pub(super) struct Known(Mutex<BTreeMap<[u8; 33], CertificateDer<'static>>>);
+
+impl Known {
+    /// Whether these very bytes were verified for this key.
+    pub(super) fn has(&self, key: &[u8; 33], certificate: &CertificateDer<'_>) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(key).is_some_and(|known| known == certificate)
+    }
+
+    /// Remembers a certificate whose signatures are good, in place of the key's last one.
+    pub(super) fn remember(&self, key: &[u8; 33], certificate: &CertificateDer<'_>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(*key, certificate.clone().into_owned());
+    }
+}
