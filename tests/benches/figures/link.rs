@@ -1,7 +1,6 @@
 //! The CPU of opening an authenticated link, over that of a bare mutual-TLS connection.
 
 use std::net::{Ipv4Addr, UdpSocket};
-use std::time::Duration;
 
 use bytes::Bytes;
 use stayfound::link::Identity;
@@ -70,6 +69,8 @@ struct Costs {
     /// Between nodes that meet for the first time, so that certificates are verified.
     first: f64,
     bare: f64,
+    /// Bare, between endpoints that were just made, as those of `first` are.
+    bare_first: f64,
 }
 
 async fn measure() -> Costs {
@@ -77,9 +78,10 @@ async fn measure() -> Costs {
     let pair = || (End::new(&a, &b).0, End::new(&b, &a));
     let (mut dialler, (mut acceptor, to)) = pair();
     let bare = Bare::new(2);
-    let (mut of_ours, mut of_first, mut of_bare) = (Vec::new(), Vec::new(), Vec::new());
+    let mut samples: [Vec<f64>; 4] = Default::default();
     for round in 0..=ROUNDS {
         let mut strangers: Vec<_> = (0..PER_ROUND).map(|_| pair()).collect();
+        let bare_strangers: Vec<_> = (0..PER_ROUND).map(|_| Bare::new(2)).collect();
         let start = cpu();
         for _ in 0..PER_ROUND {
             ours(&mut dialler, &mut acceptor, to, &b).await;
@@ -93,21 +95,25 @@ async fn measure() -> Costs {
             bare.open(bare.address(1)).await.close(1u8.into(), b"");
         }
         let end = cpu();
+        for bare in &bare_strangers {
+            bare.open(bare.address(1)).await.close(1u8.into(), b"");
+        }
+        let last = cpu();
         // The first round warms up.
         if round > 0 {
-            let each = |span: Duration| span.as_secs_f64() * 1e6 / PER_ROUND as f64;
-            of_ours.push(each(known - start));
-            of_first.push(each(met - known));
-            of_bare.push(each(end - met));
+            let spans = [known - start, met - known, end - met, last - end];
+            for (samples, span) in samples.iter_mut().zip(spans) {
+                samples.push(span.as_secs_f64() * 1e6 / PER_ROUND as f64);
+            }
         }
     }
-    let median = |samples: &mut Vec<f64>| percentile(samples, 50);
-    Costs { ours: median(&mut of_ours), first: median(&mut of_first), bare: median(&mut of_bare) }
+    let [ours, first, bare, bare_first] = samples.map(|mut samples| percentile(&mut samples, 50));
+    Costs { ours, first, bare, bare_first }
 }
 
 /// Prints the figures.
 pub fn figures() {
-    let Costs { ours, first, bare } = runtime().block_on(measure());
+    let Costs { ours, first, bare, bare_first } = runtime().block_on(measure());
     let links = ROUNDS * PER_ROUND;
     report("mesh.link_cpu", ours, "us", &format!("both ends, median of {links} links"));
     report("mesh.link_cpu_floor", bare, "us", "bare quinn and rustls, pinned certificates");
@@ -116,8 +122,8 @@ pub fn figures() {
     let remark =
         format!("between nodes that have linked before; target at most {TARGET}: {verdict}");
     report("mesh.link_cpu_ratio", ratio, "x", &remark);
-    let verdict = if first / bare <= TARGET { "met" } else { "MISSED" };
-    let remark =
-        format!("at first contact: two certificates to verify; {TARGET} would be {verdict}");
-    report("mesh.link_cpu_ratio_first", first / bare, "x", &remark);
+    let ratio = first / bare_first;
+    let verdict = if ratio <= TARGET { "met" } else { "MISSED" };
+    let remark = format!("at first contact: two certificates to verify; {TARGET} is {verdict}");
+    report("mesh.link_cpu_ratio_first", ratio, "x", &remark);
 }
