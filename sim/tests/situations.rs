@@ -5,7 +5,7 @@ use std::time::Duration;
 use stayfound_core::node::Counter;
 use stayfound_sim::moment::Units;
 use stayfound_sim::network::{Latency, Loss};
-use stayfound_sim::scenario::{Bootstrap, Options};
+use stayfound_sim::scenario::{Bootstrap, Options, SeqStyle};
 use stayfound_sim::script::Script;
 
 #[test]
@@ -183,5 +183,15 @@ fn one_that_does_not_run_holds_nobody_up() {
     world.after(60.s()).node("A").moves_to("198.18.9.1:3610");
     world.heals_within(5.s());
     world.after(600.s()).node("D").starts();
+    world.heals_within(5.s());
+}
+
+#[test]
+fn a_node_whose_clock_is_behind_its_seq_loses_its_disk_and_moves() {
+    let mut world = Script::started(&Options { seqs: SeqStyle::Ahead, ..Options::plain(4) });
+    world.at(60.s()).node("D").crashes();
+    world.node("D").loses_its_disk();
+    world.node("D").moves_to("198.18.9.4:3610");
+    world.after(1.s()).node("D").starts();
     world.heals_within(5.s());
 }

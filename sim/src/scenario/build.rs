@@ -159,6 +159,7 @@ fn first_seq(style: SeqStyle, who: usize, chance: &Chance) -> u64 {
         SeqStyle::Millis => {
             EPOCH.0 - chance.stream(&format!("seq of operator {who}")).below(YEAR_MS)
         }
+        SeqStyle::Ahead => EPOCH.0 + YEAR_MS,
     }
 }
 

@@ -65,6 +65,9 @@ pub enum SeqStyle {
     One,
     /// Unix milliseconds of some moment in the year before, as charon writes.
     Millis,
+    /// Unix milliseconds of a year ahead: the clock of whoever made the manifest was wrong, or
+    /// the nodes' clocks are.
+    Ahead,
 }
 
 /// What can happen, by name.
@@ -178,6 +181,7 @@ impl fmt::Display for SeqStyle {
         f.write_str(match self {
             Self::One => "one",
             Self::Millis => "milliseconds",
+            Self::Ahead => "milliseconds ahead",
         })
     }
 }
