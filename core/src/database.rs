@@ -1,5 +1,5 @@
-//! The permanent node database: every record ever accepted, the newest of each node, never
-//! evicted.
+//! The permanent node database: no node that was ever accepted is evicted; of each, the newest
+//! record is kept.
 //!
 //! It is a join: merging is commutative, associative and idempotent. Of one node's records the
 //! higher seq wins; same seq and different content is equivocation: both are kept, flagged, and

@@ -1,7 +1,7 @@
 //! Our own record: which addresses it should name, when it is to be reissued, and with which
 //! sequence number.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::cluster::OperatorIndex;
@@ -25,8 +25,9 @@ pub(crate) struct Identity {
     observed: BTreeMap<OperatorIndex, Observation>,
     /// How many words of that kind there were.
     words: u64,
-    /// Whether it is known how far our own seq has come: we have the record that we issued last, or
-    /// a peer told what it holds of us, or nobody was there to ask.
+    /// Who has told how far our own seq has come, as far as they know.
+    vouchers: BTreeSet<OperatorIndex>,
+    /// Whether nobody else is waited for to tell.
     floor_known: bool,
     /// f + 1: of so many operators one at least tells the truth.
     quorum: usize,
@@ -82,6 +83,7 @@ impl Identity {
             interfaces: Vec::new(),
             observed: BTreeMap::new(),
             words: 0,
+            vouchers: BTreeSet::new(),
             floor_known: false,
             quorum,
         }
@@ -102,11 +104,15 @@ impl Identity {
         before
     }
 
-    /// An interface has this address now.
-    pub(crate) fn address_up(&mut self, ip: IpAddr) {
+    /// An interface has this address now. Answers whether it had none before that could matter to
+    /// us: then every link is in doubt.
+    pub(crate) fn address_up(&mut self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
-        self.interfaces.retain(|known| *known != ip);
-        self.interfaces.push(ip);
+        let was_offline = !self.interfaces.iter().any(|ip| self.concerns(*ip));
+        if !self.interfaces.contains(&ip) {
+            self.interfaces.push(ip);
+        }
+        was_offline && self.concerns(ip)
     }
 
     /// No interface has this address any more.
@@ -128,6 +134,10 @@ impl Identity {
         let seen = SocketAddr::new(seen.ip().to_canonical(), seen.port());
         let scope = Scope::of(seen.ip());
         if is_usable(seen) && (scope == Scope::Global || scope == Scope::of(observer.ip())) {
+            let known = self.observed.get(&by);
+            if known.is_some_and(|known| known.link == link && known.seen == seen) {
+                return; // saying it again makes it no newer
+            }
             self.words += 1;
             self.observed.insert(by, Observation { link, seen, word: self.words });
         } else {
@@ -140,14 +150,29 @@ impl Identity {
         self.observed.retain(|_, observation| observation.link != link);
     }
 
+    /// An operator told what it holds of us, and proved it if it is news. A first record may be
+    /// issued when f + 1 have.
+    pub(crate) fn vouched(&mut self, by: OperatorIndex) {
+        self.vouchers.insert(by);
+        if self.vouchers.len() >= self.quorum {
+            self.know_floor();
+        }
+    }
+
     /// From now on a first record may be issued.
     pub(crate) fn know_floor(&mut self) {
         self.floor_known = true;
+        self.vouchers.clear();
     }
 
     /// Whether a record waits for somebody to tell how far our seq has come.
     pub(crate) fn waits_for_floor(&self, held: Option<&Entry>) -> bool {
         self.bound.is_some() && !self.floor_known && !of_this_store(held)
+    }
+
+    /// Whether the newest record of ours is not the one that we issued, and nothing is waited for.
+    pub(crate) fn must_outrun(&self, held: Option<&Entry>) -> bool {
+        self.bound.is_some() && self.floor_known && !of_this_store(held)
     }
 
     /// A new record, if what is held of us (`held`) is not what we would say now: our addresses
@@ -184,10 +209,12 @@ impl Identity {
 
     /// What our record should name, given what it names.
     fn endpoints(&self, said: &Endpoints) -> Endpoints {
-        let v4 = said.ip.map(IpAddr::from).zip(said.quic).map(SocketAddr::from);
-        let v6 = said.ip6.map(IpAddr::from).zip(said.quic6).map(SocketAddr::from);
-        let addresses = [(Family::V4, v4), (Family::V6, v6)];
-        Endpoints::at(addresses.into_iter().filter_map(|(family, said)| self.address(family, said)))
+        let address = |family: Family| {
+            // Of the record, too, only what can be published: other software may have signed it.
+            let said = said.quic_addresses().find(|said| family.has(said.ip()));
+            self.address(family, said)
+        };
+        Endpoints::at([Family::V4, Family::V6].into_iter().filter_map(address))
     }
 
     /// The one address of a family to publish: fixed by the operator, else as a quorum of
@@ -216,8 +243,24 @@ impl Identity {
     /// Whether an address of this host can matter to us: our socket takes its family, and it reaches
     /// beyond this host and this link.
     pub(crate) fn concerns(&self, ip: IpAddr) -> bool {
-        let family = if ip.to_canonical().is_ipv4() { Family::V4 } else { Family::V6 };
-        self.listens(family) && Scope::of(ip) > Scope::Link
+        let ip = ip.to_canonical();
+        let family = if ip.is_ipv4() { Family::V4 } else { Family::V6 };
+        let bound = self.bound.map(|local| local.ip().to_canonical());
+        let ours = bound.is_some_and(|bound| bound.is_unspecified() || bound == ip);
+        ours && self.listens(family) && Scope::of(ip) > Scope::Link
+    }
+
+    /// Whether an address that somebody else names can mean the same place to us: a private one
+    /// only if we are on a private network ourselves, one of this host only if we are on no network
+    /// at all. Otherwise any operator could aim us at our own neighbours.
+    pub(crate) fn reaches(&self, address: SocketAddr) -> bool {
+        let own = || self.own_addresses().map(Scope::of);
+        match Scope::of(address.ip()) {
+            Scope::None | Scope::Link => false,
+            Scope::Loopback => own().max() <= Some(Scope::Loopback),
+            Scope::Private => own().any(|scope| scope == Scope::Private),
+            Scope::Global => true,
+        }
     }
 
     /// Whether our socket can be reached over this family: an IPv6 socket bound to no address in
@@ -249,9 +292,10 @@ impl Identity {
         specific.into_iter().chain(of_interfaces)
     }
 
-    /// The address at which f + 1 distinct operators see us, if it can be ours: an address of an
-    /// interface at the port we are bound to, or of a NAT before us. A host that has an address
-    /// of that scope itself is behind no NAT of it: there, another address is of the past.
+    /// The address at which f + 1 distinct operators see us, if it can be ours: of a NAT before us,
+    /// or one of our interfaces' at the port we are bound to. A host that has an address of that
+    /// scope itself is behind no NAT of it: there, another address is of the past. Which of several
+    /// interfaces peers see is theirs to tell, and until a quorum has, one word is better than none.
     fn seen_by_quorum(
         &self,
         family: Family,
@@ -268,15 +312,20 @@ impl Identity {
             *latest = (*latest).max(*word);
         }
         let possible = |seen: &SocketAddr| match self.own_addresses().any(|own| own == seen.ip()) {
-            true => seen.port() == port,
+            true => seen.port() == port && Scope::of(seen.ip()) == widest,
             false => Scope::of(seen.ip()) > widest,
         };
         // Of two addresses the newer: after a move, dead links speak for the old one, perhaps in
         // greater number.
         votes
             .into_iter()
-            .filter(|(seen, (count, _))| *count >= self.quorum && possible(seen))
-            .max_by_key(|(seen, (_, latest))| (Scope::of(seen.ip()), *latest))
+            .filter(|(seen, (count, _))| {
+                let own = self.own_addresses().any(|own| own == seen.ip());
+                (own || *count >= self.quorum) && possible(seen)
+            })
+            .max_by_key(|(seen, (count, latest))| {
+                (Scope::of(seen.ip()), *count >= self.quorum, *latest)
+            })
             .map(|(seen, _)| seen)
     }
 }

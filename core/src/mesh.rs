@@ -223,7 +223,7 @@ impl Mesh {
         }
     }
 
-    /// A link opened. Answers whether its key may stay.
+    /// A link opened.
     pub(crate) fn opened(
         &mut self,
         now: Mono,
@@ -308,17 +308,22 @@ impl Mesh {
         true
     }
 
-    /// A peer published new addresses. It dials us if it moved; if it does not, we dial it.
-    pub(crate) fn readdressed(&mut self, now: Mono, node: &NodeId, addresses: &[SocketAddr]) {
-        let found = self.peers.iter().find(|(_, peer)| peer.node_id == *node);
-        let Some(operator) = found.map(|(operator, _)| *operator) else { return };
+    /// A peer published a new record, with these addresses; `moved` if they are others than before.
+    /// It dials us if it moved; if it does not, we dial it.
+    pub(crate) fn renewed(
+        &mut self,
+        now: Mono,
+        operator: OperatorIndex,
+        addresses: &[SocketAddr],
+        moved: bool,
+    ) {
         let mut links = self.links.values().filter(|link| link.operator == operator).peekable();
         let linked = links.peek().is_some();
         let seen_there = links.any(|link| addresses.contains(&link.remote));
         let dialer = &mut self.peer(operator).dialer;
         if !linked {
             dialer.restart(now);
-        } else if !seen_there && !addresses.is_empty() {
+        } else if moved && !seen_there && !addresses.is_empty() {
             dialer.redial(now + GRACE);
         }
     }
@@ -385,7 +390,7 @@ impl Mesh {
         if let Some(address) = peer.dialer.due(now, &candidates, &mut self.jitter) {
             let dial = DialId(self.next_dial);
             self.next_dial += 1;
-            peer.dialer.started(dial, address);
+            peer.dialer.started(now, dial, address);
             self.dials.insert(dial, operator);
             self.actions.push_back(Action::Count(Counter::Dials));
             self.actions.push_back(Action::Dial { dial, peer: peer.key, address });
@@ -432,10 +437,13 @@ impl Mesh {
         for loser in losers {
             self.close(now, loser, CloseReason::Superseded);
         }
-        let mut open = self.links.iter().filter(|(_, link)| link.operator == operator);
-        let excess = open.clone().count() > LINKS_PER_PEER_MAX;
-        if let Some(oldest) = open.next().map(|(id, _)| *id).filter(|_| excess) {
-            self.close(now, oldest, CloseReason::Superseded);
+        // Too many while the other side decides: ours go first, because what it keeps of links
+        // that crossed is what it dialled itself.
+        let open = || self.links.iter().filter(|(_, link)| link.operator == operator);
+        if open().count() > LINKS_PER_PEER_MAX {
+            let (oldest, _) =
+                open().find(|(_, link)| link.dialled).or(open().next()).expect("many");
+            self.close(now, *oldest, CloseReason::Superseded);
         }
     }
 

@@ -13,7 +13,7 @@ use crate::cluster::{Manifest, OperatorIndex};
 use crate::database::{Database, Provenance, Row, Verdict};
 use crate::identity::Identity;
 use crate::keys::SecretKey;
-use crate::mesh::{Action, Addresses, Mesh};
+use crate::mesh::{Action, Addresses, BACKOFF_MAX, BACKOFF_MIN, Mesh};
 use crate::record::{NodeId, Signed, is_usable};
 use crate::time::{Mono, Wall};
 
@@ -82,8 +82,10 @@ pub enum Why {
     Dial,
     /// A link has been silent since it opened.
     Hello,
-    /// Our first record has waited long enough for a peer that knows an earlier one.
+    /// Our first record has waited long enough for peers that know an earlier one.
     Floor,
+    /// A record of ours that somebody else issued is to be outrun.
+    Outrun,
 }
 
 /// One operator's node.
@@ -100,6 +102,11 @@ pub struct Node {
     next_ticket: u64,
     /// Until when a first record waits, once the socket is bound.
     floor_by: Mono,
+    /// When a record of ours that a peer handed back may be outrun, and how long the next will
+    /// wait.
+    outrun: Option<(Mono, Duration)>,
+    /// Whether the application knows that our record can never be replaced.
+    exhausted: bool,
     started: (Mono, Wall),
     now: Mono,
     outputs: VecDeque<Output>,
@@ -136,6 +143,8 @@ impl Node {
             pending: None,
             next_ticket: 0,
             floor_by: now,
+            outrun: None,
+            exhausted: false,
             started: (now, wall),
             now,
             outputs: VecDeque::new(),
@@ -172,10 +181,14 @@ impl Node {
         self.route(input);
         self.drain_mesh();
         if self.waits_for_floor() && now >= self.floor_by {
-            self.floor_is_known();
+            self.identity.know_floor();
+            self.reissue();
+        }
+        if self.outrun_due().is_some_and(|at| at <= now) {
+            self.reissue();
         }
         // What was said may have made something due at once.
-        while self.mesh.wake(now, &KnownAddresses(&self.database)) {
+        while self.mesh.wake(now, &KnownAddresses(&self.database, &self.identity)) {
             self.drain_mesh();
         }
         if cfg!(debug_assertions) {
@@ -194,7 +207,8 @@ impl Node {
     pub fn wake_at(&self) -> Option<(Mono, Why)> {
         let (dial, hello) = self.mesh.deadlines();
         let floor = self.waits_for_floor().then_some(self.floor_by);
-        [(dial, Why::Dial), (hello, Why::Hello), (floor, Why::Floor)]
+        let outrun = self.outrun_due();
+        [(dial, Why::Dial), (hello, Why::Hello), (floor, Why::Floor), (outrun, Why::Outrun)]
             .into_iter()
             .filter_map(|(at, why)| Some((at?, why)))
             .min()
@@ -266,14 +280,8 @@ impl Node {
             Input::LinkMoved { link, remote } => self.mesh.moved(link, remote),
             Input::LinkClosed { link } => self.mesh.closed(now, link),
             Input::Bound { local } => self.bound(local),
-            Input::AddressUp { ip } => {
-                self.identity.address_up(ip);
-                self.address_changed(ip);
-            }
-            Input::AddressDown { ip } => {
-                self.identity.address_down(ip);
-                self.address_changed(ip);
-            }
+            Input::AddressUp { ip } => self.address_up(ip),
+            Input::AddressDown { ip } => self.address_down(ip),
             Input::Durable { ticket } => self.durable(ticket),
             Input::Hint { operator, address } => self.mesh.hint(now, operator, address),
             Input::Wake => {}
@@ -293,22 +301,47 @@ impl Node {
         }
     }
 
-    /// An interface got or lost an address. Our record may be the same (behind a NAT, say) and
-    /// every link dead all the same; but an address that no link can use is no reason to dial.
-    fn address_changed(&mut self, ip: IpAddr) {
-        self.reissue();
-        if self.identity.concerns(ip) {
+    /// An address more leaves links as they are, unless it is where we are from now on, or it ends
+    /// a time without any (our record may be the same: behind a NAT, say).
+    fn address_up(&mut self, ip: IpAddr) {
+        let back_online = self.identity.address_up(ip);
+        if self.reissue() || back_online {
             self.mesh.we_moved(self.now, true);
         }
+    }
+
+    /// With an address, links may be gone.
+    fn address_down(&mut self, ip: IpAddr) {
+        let concerns = self.identity.concerns(ip);
+        self.identity.address_down(ip);
+        if self.reissue() || concerns {
+            self.mesh.we_moved(self.now, true);
+        }
+    }
+
+    /// When to outrun a record of ours that somebody else issued, if one waits for that.
+    fn outrun_due(&self) -> Option<Mono> {
+        let (at, _) = self.outrun?;
+        let held = self.database.get(&self.identity.node_id());
+        (self.identity.must_outrun(held) && !self.exhausted).then_some(at)
     }
 
     fn waits_for_floor(&self) -> bool {
         self.identity.waits_for_floor(self.database.get(&self.identity.node_id()))
     }
 
-    /// Nobody knows a record of ours above those that we know: a first one may be issued.
-    fn floor_is_known(&mut self) {
-        self.identity.know_floor();
+    /// A peer handed back a record of ours that this node did not issue. Once, that is our data
+    /// loss; again and again, somebody else runs with our key, and each of us outruns the other:
+    /// slower and slower, and the application is told.
+    fn handed_back(&mut self) {
+        if self.outrun.is_some_and(|(at, _)| self.now < at) {
+            return; // the answer is due already
+        }
+        let (_, wait) = self.outrun.unwrap_or((self.now, Duration::ZERO));
+        if wait >= 4 * BACKOFF_MIN {
+            self.emit(Event::KeyInUseElsewhere);
+        }
+        self.outrun = Some((self.now + wait, (wait * 2).clamp(BACKOFF_MIN, BACKOFF_MAX)));
         self.reissue();
     }
 
@@ -323,11 +356,16 @@ impl Node {
     /// published when it is durable, not before: otherwise a crash could make us sign two
     /// different records with one sequence number.
     fn reissue(&mut self) -> bool {
+        if self.outrun.is_some_and(|(at, _)| self.now < at) {
+            return false;
+        }
         let own = self.identity.node_id();
         let record = match self.identity.reissue(self.database.get(&own), self.wall()) {
             None => return false,
             Some(Err(_)) => {
-                self.emit(Event::SeqExhausted);
+                if !std::mem::replace(&mut self.exhausted, true) {
+                    self.emit(Event::SeqExhausted);
+                }
                 return false;
             }
             Some(Ok(record)) => record,
@@ -415,13 +453,16 @@ impl Node {
     }
 }
 
-/// Where nodes may answer, as far as the database knows.
-struct KnownAddresses<'a>(&'a Database);
+/// Where nodes may answer, as far as the database knows: where their records say, if that can mean
+/// the same place to us, and where they were reached.
+struct KnownAddresses<'a>(&'a Database, &'a Identity);
 
 impl Addresses for KnownAddresses<'_> {
     fn of(&self, node: &NodeId) -> Vec<SocketAddr> {
-        let Some(entry) = self.0.get(node) else { return Vec::new() };
-        entry.versions.newest().endpoints().quic_addresses().chain(entry.reached).collect()
+        let Self(database, identity) = self;
+        let Some(entry) = database.get(node) else { return Vec::new() };
+        let said = entry.versions.newest().endpoints().quic_addresses();
+        said.filter(|address| identity.reaches(*address)).chain(entry.reached).collect()
     }
 }
 

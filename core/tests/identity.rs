@@ -186,7 +186,7 @@ fn the_newer_of_two_quorums_is_believed_and_one_that_dead_links_hid_appears() {
     }
     assert_eq!(lone.own_address(), Some(address("198.18.0.78:3610")));
     lone.say(dead[0], &seen("198.18.0.77:3610"));
-    assert_eq!(lone.own_address(), Some(address("198.18.0.77:3610")), "it said so last");
+    assert_eq!(lone.own_address(), Some(address("198.18.0.78:3610")), "it says nothing new");
     lone.close(dead[0]);
     assert_eq!(lone.own_address(), Some(address("198.18.0.78:3610")));
 }
@@ -233,6 +233,9 @@ fn a_first_record_waits_for_a_peer_that_may_know_an_earlier_one() {
     lone.say(link, &hello(&[&lost]));
     assert_eq!(lone.node.own_record(), None, "the peer is about to send it");
     lone.say(link, &records(&[&lost]));
+    assert_eq!(lone.node.own_record(), None, "another may know a later one");
+    let link = lone.open(2, "203.0.113.2:3610", None);
+    lone.say(link, &hello(&[&lost]));
     assert_eq!(lone.own().seq(), lost.seq() + 1);
 }
 
@@ -240,7 +243,61 @@ fn a_first_record_waits_for_a_peer_that_may_know_an_earlier_one() {
 fn a_first_record_waits_no_longer_once_a_peer_knows_of_none() {
     let mut lone = Lone::on_host(config(4), &["198.18.0.1"]);
     lone.greet(1, "203.0.113.1:3610");
+    assert_eq!(lone.node.own_record(), None, "one of four may be lying, or new itself");
+    lone.greet(2, "203.0.113.2:3610");
     assert_eq!(lone.own().seq(), EPOCH.0);
+}
+
+#[test]
+fn a_key_that_runs_twice_is_reported_and_slows_down() {
+    let mut lone = Lone::settled(config(4), &["198.18.0.1"]);
+    let link = lone.greet(1, "203.0.113.1:3610");
+    let before = lone.own().seq();
+    for _ in 0..10_000 {
+        let other = record(0, lone.node.database().newest(&node_id(0)).unwrap().seq() + 1, &[]);
+        lone.say(link, &records(&[&other]));
+        lone.pass(std::time::Duration::from_millis(10));
+    }
+    // A hundred seconds of it: at once, then after 0.5 s, 1 s, 2 s, … 30 s.
+    assert!(lone.events.contains(&Event::KeyInUseElsewhere));
+    let own = lone.records_told(link).into_iter().filter(|told| told.node_id() == node_id(0));
+    assert!(own.count() < 12, "each answer provokes the next");
+    assert!(lone.own().seq() > before);
+}
+
+#[test]
+fn what_our_key_signed_elsewhere_cannot_make_us_publish_nonsense() {
+    use stayfound_core::record::Endpoints;
+    let port_zero =
+        Endpoints { ip: Some([203, 0, 113, 9].into()), quic: Some(0), ..Default::default() };
+    let unspecified = Endpoints { ip: Some([0; 4].into()), quic: Some(9), ..Default::default() };
+    for said in [port_zero, unspecified] {
+        let mut lone = Lone::settled(config(4), &["192.168.1.5"]);
+        let link = lone.greet(1, "203.0.113.1:3610");
+        let seq = lone.own().seq();
+        let odd = stayfound_core::record::Signed::sign(&key(0), seq + 9, &said);
+        lone.say(link, &records(&[&odd]));
+        assert_eq!(
+            (lone.own().seq(), lone.own_address()),
+            (seq + 10, Some(address("192.168.1.5:3610")))
+        );
+    }
+}
+
+#[test]
+fn one_peer_can_tell_which_of_our_interfaces_it_sees_but_a_quorum_outranks_it() {
+    let mut lone = Lone::settled(config(7), &["10.0.0.1", "172.17.0.1"]);
+    assert_eq!(lone.own_address(), Some(address("172.17.0.1:3610")), "nobody can know yet");
+    let link = lone.greet(1, "10.0.0.2:3610");
+    lone.say(link, &seen("10.0.0.1:3610"));
+    assert_eq!(lone.own_address(), Some(address("10.0.0.1:3610")));
+    for peer in 2..=4 {
+        let link = lone.greet(peer, &format!("10.0.0.{peer}:3610"));
+        lone.say(link, &seen("10.0.0.1:3610"));
+    }
+    let liar = lone.greet(5, "10.0.0.9:3610");
+    lone.say(liar, &seen("172.17.0.1:3610"));
+    assert_eq!(lone.own_address(), Some(address("10.0.0.1:3610")));
 }
 
 #[test]

@@ -129,6 +129,63 @@ fn a_link_that_was_good_is_dialled_again_at_once_a_flapping_one_is_not() {
 }
 
 #[test]
+fn whoever_signs_record_after_record_does_not_make_us_dial_them_all() {
+    let mut lone = Lone::on_host(config(3), &["198.18.0.1"]);
+    let link = lone.greet(2, "198.18.0.3:3");
+    for n in 1..=2_000u16 {
+        let victim = format!("203.0.113.7:{n}");
+        lone.say(link, &records(&[&record(1, u64::from(n), &[&victim])]));
+    }
+    assert_eq!(lone.dials.len(), 1, "one in a breath");
+    lone.pass(ms(4_000));
+    assert!(lone.dials.len() <= 8, "{} dials hang", lone.dials.len());
+}
+
+#[test]
+fn a_new_record_with_the_same_address_resets_the_back_off_too() {
+    let mut lone = Lone::on_host(config(3), &["198.18.0.1"]);
+    let link = lone.greet(2, "198.18.0.3:3");
+    lone.say(link, &records(&[&record(1, 9, &["198.18.0.2:2"])]));
+    pass_with_failures(&mut lone, ms(120_000));
+    lone.dials.clear();
+    lone.say(link, &records(&[&record(1, 10, &["198.18.0.2:2"])]));
+    assert_eq!(dialled(&lone), ["198.18.0.2:2"]);
+}
+
+#[test]
+fn a_record_cannot_aim_us_at_our_own_host_or_network() {
+    for (nowhere, own) in [("127.0.0.1:8545", "198.18.0.1"), ("192.168.1.1:53", "198.18.0.1")] {
+        let mut lone = Lone::on_host(config(3), &["127.0.0.1", own]);
+        let link = lone.greet(2, "198.18.0.3:3");
+        lone.say(link, &records(&[&record(1, 9, &[nowhere])]));
+        pass_with_failures(&mut lone, ms(60_000));
+        assert_eq!(dialled(&lone), Vec::<String>::new(), "{nowhere}");
+    }
+    // On a network of that kind it is where neighbours are.
+    let mut lone = Lone::on_host(config(3), &["127.0.0.1", "192.168.1.5"]);
+    let link = lone.greet(2, "192.168.1.6:3");
+    lone.say(link, &records(&[&record(1, 9, &["192.168.1.7:3610"])]));
+    assert_eq!(dialled(&lone), ["192.168.1.7:3610"]);
+}
+
+#[test]
+fn an_interface_more_is_no_reason_to_dial_but_coming_back_online_is() {
+    let mut lone = Lone::settled(config(4), &["198.18.0.1"]);
+    lone.greet(1, "198.18.1.1:3610");
+    pass_with_failures(&mut lone, ms(60_000));
+    lone.dials.clear();
+    lone.up("172.18.0.1");
+    lone.up("172.18.0.1");
+    assert_eq!(dialled(&lone), Vec::<String>::new());
+    lone.down("172.18.0.1");
+    lone.down("198.18.0.1");
+    pass_with_failures(&mut lone, ms(40_000));
+    lone.dials.clear();
+    lone.up("198.18.0.1");
+    assert_eq!(dialled(&lone), ["198.18.1.1:3610"], "our record is the same, the link in doubt");
+}
+
+#[test]
 fn a_silent_peer_is_closed() {
     let mut lone = Lone::on_host(pair(&[]), &["198.18.0.1"]);
     let link = lone.open(1, "198.18.0.2:2", None);
@@ -236,7 +293,7 @@ fn a_linked_peer_that_published_another_address_is_dialled_there_if_it_does_not_
 fn each_side_sends_what_the_other_lacks_its_own_newer_record_included() {
     let (old, new) = (record(1, 5, &["198.18.0.2:1"]), record(1, 6, &["198.18.0.2:2"]));
     let other = record(2, 9, &["198.18.0.3:3"]);
-    let mut lone = Lone::on_host(config(4), &["198.18.0.1"]);
+    let mut lone = Lone::settled(config(4), &["198.18.0.1"]);
     let informer = lone.greet(3, "198.18.0.4:4");
     lone.say(informer, &records(&[&new, &other]));
     // Operator 1 comes back without its data.

@@ -20,12 +20,14 @@ pub const GRACE: Duration = Duration::from_millis(250);
 /// have been noticed (the driver's idle time-out).
 pub const REDIAL: Duration = Duration::from_secs(30);
 /// A link that lived this long proves the way good: the back-off starts anew.
-pub const STABLE: Duration = Duration::from_secs(5);
+pub const STABLE: Duration = Duration::from_secs(10);
 /// How many addresses of a peer are tried in a round.
 pub const CANDIDATES_MAX: usize = 8;
 
 const _: () = assert!(BACKOFF_MIN.as_millis() < BACKOFF_MAX.as_millis());
 const _: () = assert!(STAGGER.as_millis() <= BACKOFF_MIN.as_millis());
+const _: () =
+    assert!(super::HELLO_WITHIN.as_millis() < STABLE.as_millis(), "silence proves nothing");
 
 /// The dialling of one peer. A round tries each candidate address once; rounds are spaced by the
 /// back-off.
@@ -35,7 +37,11 @@ pub struct Dialer {
     /// The place in the round.
     cursor: usize,
     backoff: Duration,
+    /// At most as many as there are candidates: whoever signs record after record, each with
+    /// another address, must not make us dial them all.
     in_flight: BTreeMap<DialId, SocketAddr>,
+    /// When the last dial was started.
+    last: Option<Mono>,
     /// Until when to dial even while linked, because the link is presumably dead.
     redial_until: Option<Mono>,
 }
@@ -48,6 +54,7 @@ impl Dialer {
             cursor: 0,
             backoff: BACKOFF_MIN,
             in_flight: BTreeMap::new(),
+            last: None,
             redial_until: None,
         }
     }
@@ -62,11 +69,12 @@ impl Dialer {
         self.redial_until.is_some_and(|until| now < until)
     }
 
-    /// Something about the peer is new: begin a round with no memory of failures, at `at`.
+    /// Something about the peer is new: begin a round with no memory of failures, at `at`, but not
+    /// in the same breath as the last dial.
     pub fn restart(&mut self, at: Mono) {
         self.cursor = 0;
         self.backoff = BACKOFF_MIN;
-        self.next_at = Some(at);
+        self.next_at = Some(self.last.map_or(at, |last| at.max(last + STAGGER)));
     }
 
     /// The links there are may be dead: begin a round at `at`, whatever seems open.
@@ -78,6 +86,7 @@ impl Dialer {
     /// Our own address changed: dials under way left from the old one and will not answer.
     pub fn forget_in_flight(&mut self) {
         self.in_flight.clear();
+        self.last = None;
     }
 
     /// There is a link now: no dialling.
@@ -89,10 +98,10 @@ impl Dialer {
 
     /// The last link is gone after `lived`: at once if it was a good one, else after the back-off.
     pub fn lost(&mut self, now: Mono, lived: Duration, jitter: &mut Stream) {
-        self.cursor = 0;
         if lived >= STABLE {
             self.restart(now);
         } else {
+            self.cursor = 0;
             self.back_off(now, jitter);
         }
     }
@@ -107,7 +116,8 @@ impl Dialer {
         if self.next_at.is_none_or(|at| at > now) {
             return None;
         }
-        let rest = candidates.iter().enumerate().skip(self.cursor);
+        let room = self.in_flight.len() < CANDIDATES_MAX;
+        let rest = candidates.iter().enumerate().skip(self.cursor).filter(|_| room);
         let next = rest
             .filter(|(_, address)| !self.in_flight.values().any(|dialled| dialled == *address))
             .map(|(place, address)| (place, *address))
@@ -126,8 +136,10 @@ impl Dialer {
     }
 
     /// A dial was started.
-    pub fn started(&mut self, dial: DialId, address: SocketAddr) {
+    pub fn started(&mut self, now: Mono, dial: DialId, address: SocketAddr) {
+        self.last = Some(now);
         self.in_flight.insert(dial, address);
+        assert!(self.in_flight.len() <= CANDIDATES_MAX, "more dials than candidates");
     }
 
     /// A dial was answered. If it failed in the middle of a round, the next address is due.

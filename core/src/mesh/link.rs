@@ -37,7 +37,7 @@ pub struct Link {
 /// Both sides may dial at the same moment, and each sees the two links open at slightly different
 /// times, perhaps in a different order. So that they never close one each, only the side with the
 /// lower node id decides between links that opened at about the same time: of two that crossed
-/// (each side dialled one, between the same two addresses) the one that it dialled stays,
+/// (each side dialled one, and the peer is seen at one address) the one that it dialled stays,
 /// otherwise the newer. Links that are well apart in time look the same from both sides: there the
 /// newer replaces the older, because a node that moved and dials again must not wait for a dead
 /// link.

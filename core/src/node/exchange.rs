@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::{Event, Node};
-use crate::cluster::OperatorIndex;
+use crate::cluster::{Authorised, OperatorIndex};
 use crate::count::Counter;
 use crate::database::{Provenance, Verdict};
 use crate::mesh::{Frame, Hello, Holding, LinkId, RECORDS_PER_FRAME_MAX};
-use crate::record::{Claimed, NodeId, Reachable, Signed};
+use crate::record::{Claimed, Reachable, Signed};
 
 impl Node {
     /// A link opened: say who we are, what we hold, and where we see the peer.
@@ -52,7 +52,7 @@ impl Node {
         if first {
             self.emit(Event::Linked { operator: from, remote });
         }
-        self.heed_digest(&hello.digest);
+        self.heed_digest(from, &hello.digest);
         let lacks = |record: &&Signed| {
             let held = hello.digest.iter().find(|held| held.node_id == record.node_id());
             held.is_none_or(|held| {
@@ -71,11 +71,12 @@ impl Node {
 
     /// A peer told what it holds. If it claims a record of ours that is newer than any we know, it
     /// sends it next, and that is the proof we wait for.
-    fn heed_digest(&mut self, digest: &[Holding]) {
-        let own = self.manifest.operators()[usize::from(self.own_index.0)].node_id;
+    fn heed_digest(&mut self, from: OperatorIndex, digest: &[Holding]) {
+        let own = self.identity.node_id();
         let known = self.database.newest(&own).map_or(0, Signed::seq);
         if digest.iter().all(|held| held.node_id != own || held.seq <= known) {
-            self.floor_is_known();
+            self.identity.vouched(from);
+            self.reissue();
         }
     }
 
@@ -104,27 +105,35 @@ impl Node {
             return Err(Counter::RecordsStale);
         }
         let record = claimed.verify().map_err(|_| Counter::RecordsInvalid)?;
-        let record = self.manifest.authorise(record).expect("its key is an operator's");
-        assert_eq!(record.operator(), operator);
-        let record = record.record().clone();
-        let before = self.database.newest(&node).cloned();
+        let record = self.manifest.authorise(record).ok_or(Counter::RecordsStrange)?;
+        assert_eq!(record.operator(), operator, "one key, one operator");
+        self.accept(link, from, &record);
+        Ok(())
+    }
+
+    /// News of an operator: keep it, tell the others, act on it.
+    fn accept(&mut self, link: LinkId, from: OperatorIndex, news: &Authorised) {
+        let (operator, record) = (news.operator(), news.record());
+        let node = record.node_id();
+        let before = self.database.get(&node).map(|entry| entry.versions.clone());
         let verdict = self.database.merge(record.clone(), Provenance::Peer(from), self.wall());
         assert_ne!(verdict, Verdict::Stale, "the database wanted it");
         self.persist(&node);
-        if verdict == Verdict::Equivocation {
+        let flagged = before.as_ref().is_some_and(|before| before.rival().is_some());
+        if verdict == Verdict::Equivocation && !flagged {
             self.emit(Event::Equivocation { operator, seq: record.seq() });
         }
         if operator == self.own_index {
-            // We lost our data: our own signature proves how far we had come.
-            self.floor_is_known();
-            return Ok(());
+            // Our own signature proves how far we had come.
+            self.identity.vouched(from);
+            return self.handed_back();
         }
-        self.tell_all(&record, Some(link));
+        self.tell_all(record, Some(link));
+        let before = before.map(|before| before.newest().clone());
         if self.database.newest(&node) != before.as_ref() {
-            self.readdressed(&node, before.as_ref(), &record);
-            self.emit(Event::Record { operator, record });
+            self.renewed(operator, before.as_ref(), record);
+            self.emit(Event::Record { operator, record: record.clone() });
         }
-        Ok(())
     }
 
     /// Where an operator sees us.
@@ -141,14 +150,12 @@ impl Node {
         self.mesh.say_all(&Frame::Records(vec![bytes]), except);
     }
 
-    fn readdressed(&mut self, node: &NodeId, before: Option<&Signed>, record: &Signed) {
+    fn renewed(&mut self, operator: OperatorIndex, before: Option<&Signed>, record: &Signed) {
         let addresses: Vec<SocketAddr> = record.endpoints().quic_addresses().collect();
-        let known = before.is_some_and(|before| {
-            before.endpoints().quic_addresses().eq(addresses.iter().copied())
+        let moved = before.is_none_or(|before| {
+            !before.endpoints().quic_addresses().eq(addresses.iter().copied())
         });
-        if !known {
-            self.mesh.readdressed(self.now, node, &addresses);
-        }
+        self.mesh.renewed(self.now, operator, &addresses, moved);
     }
 
     fn reached(&mut self, operator: OperatorIndex, at: SocketAddr) {

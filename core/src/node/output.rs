@@ -108,6 +108,9 @@ pub enum Event {
         /// What was wrong, and with which row.
         what: String,
     },
+    /// Records of ours that this node did not issue keep coming back from peers: somebody else runs
+    /// with our key, and the two outrun one another.
+    KeyInUseElsewhere,
     /// Our own record is at the largest sequence number: it can never be replaced.
     SeqExhausted,
 }

@@ -27,6 +27,7 @@ pub(super) fn event(event: &Event) -> Value {
             line("violated", json!({ "operator": operator.0, "how": violation(*how) }))
         }
         Event::Damaged { what } => line("damaged", json!({ "what": what })),
+        Event::KeyInUseElsewhere => line("key_in_use_elsewhere", json!({})),
         Event::SeqExhausted => line("seq_exhausted", json!({})),
     }
 }

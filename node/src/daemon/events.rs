@@ -28,6 +28,9 @@ pub(super) fn log(event: &Event) {
         Event::Damaged { what } => {
             warn!(what, "a stored row is ignored; peers will send its content again");
         }
+        Event::KeyInUseElsewhere => {
+            error!("another node runs with our key: stop one of the two");
+        }
         Event::SeqExhausted => {
             error!("our record is at the largest sequence number and can never be replaced");
         }
