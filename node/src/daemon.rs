@@ -63,6 +63,8 @@ pub(crate) struct Daemon {
     changes: Option<mpsc::Receiver<Change>>,
     commands: mpsc::UnboundedReceiver<Command>,
     outlets: Outlets,
+    /// Events of the step under way: they are sent when the status shows them.
+    events: Vec<Event>,
     counters: Counters,
     refusals: Refusals,
 }
@@ -105,6 +107,7 @@ impl Daemon {
             changes,
             commands,
             outlets,
+            events: Vec::new(),
             counters,
             refusals: Refusals::default(),
         };
@@ -227,6 +230,10 @@ impl Daemon {
         if changed {
             self.publish();
         }
+        // Now, not before: whoever begins to listen and then looks at the status misses nothing.
+        for event in self.events.drain(..) {
+            let _ = self.outlets.events.send(event); // maybe nobody listens
+        }
         while let Some(link) = self.unread.pop() {
             debug!(link = link.0, "the peer does not read; closed");
             self.step(Input::LinkClosed { link });
@@ -257,7 +264,7 @@ impl Daemon {
             Output::Persist { ticket, row } => self.writer.put(ticket, row),
             Output::Event(event) => {
                 events::log(&event);
-                let _ = self.outlets.events.send(event); // maybe nobody listens
+                self.events.push(event);
             }
             Output::Count(counter) => self.counters.count(counter),
         }
