@@ -441,8 +441,10 @@ impl Mesh {
         // that crossed is what it dialled itself.
         let open = || self.links.iter().filter(|(_, link)| link.operator == operator);
         if open().count() > LINKS_PER_PEER_MAX {
-            let (oldest, _) =
-                open().find(|(_, link)| link.dialled).or(open().next()).expect("many");
+            let (oldest, _) = open()
+                .find(|(id, link)| link.dialled && **id != newest)
+                .or(open().next())
+                .expect("many");
             self.close(now, *oldest, CloseReason::Superseded);
         }
     }
