@@ -230,6 +230,18 @@ fn the_higher_id_leaves_the_choice_between_crossed_links_to_the_lower() {
 }
 
 #[test]
+fn of_too_many_links_the_one_that_just_opened_is_never_the_one_to_go() {
+    // Four links of the peer that died when we moved, and the one that we dialled from there.
+    let (mut lone, peer) = lower_or_higher(false);
+    for _ in 0..4 {
+        lone.open(peer, "198.18.0.2:2", None);
+    }
+    let newest = lone.open(peer, "198.18.0.2:2", Some(stayfound_core::node::DialId(0)));
+    assert_eq!(lone.closed.len(), 1);
+    assert!(!lone.closed.contains(&(newest, CloseReason::Superseded)));
+}
+
+#[test]
 fn a_newer_link_replaces_an_older_one_on_both_sides() {
     for lower in [true, false] {
         let (mut lone, peer) = lower_or_higher(lower);
