@@ -25,11 +25,13 @@ pub enum Counter {
     RecordsInvalid,
     /// Records refused because their key is no operator's.
     RecordsStrange,
+    /// Records that wait, because their signer changes too often.
+    RecordsDelayed,
 }
 
 impl Counter {
     /// Every counter, in order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::LinksOpened,
         Self::Dials,
         Self::DialsFailed,
@@ -41,6 +43,7 @@ impl Counter {
         Self::RecordsStale,
         Self::RecordsInvalid,
         Self::RecordsStrange,
+        Self::RecordsDelayed,
     ];
 
     /// The metric's name, without prefix.
@@ -58,6 +61,7 @@ impl Counter {
             Self::RecordsStale => "records_stale",
             Self::RecordsInvalid => "records_invalid",
             Self::RecordsStrange => "records_strange",
+            Self::RecordsDelayed => "records_delayed",
         }
     }
 }

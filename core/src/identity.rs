@@ -159,6 +159,11 @@ impl Identity {
         }
     }
 
+    /// Whether anybody has told what it holds of us.
+    pub(crate) fn is_vouched(&self) -> bool {
+        !self.vouchers.is_empty()
+    }
+
     /// From now on a first record may be issued.
     pub(crate) fn know_floor(&mut self) {
         self.floor_known = true;

@@ -20,11 +20,15 @@ use crate::time::{Mono, Wall};
 mod exchange;
 mod input;
 mod output;
+mod quota;
 
 pub use crate::count::Counter;
 pub use crate::mesh::{CloseReason, DialId, LinkId, Violation};
+use quota::Quotas;
+
 pub use input::Input;
 pub use output::{Event, Output, Ticket};
+pub use quota::{CHANGE_EVERY, CHANGES_AT_ONCE};
 
 /// How long a first record waits for a peer to tell what it holds of us. After that nobody is there
 /// who could.
@@ -82,6 +86,8 @@ pub enum Why {
     Dial,
     /// A link has been silent since it opened.
     Hello,
+    /// A record whose signer changes too often has waited for its turn.
+    Quota,
     /// Our first record has waited long enough for peers that know an earlier one.
     Floor,
     /// A record of ours that somebody else issued is to be outrun.
@@ -99,6 +105,7 @@ pub struct Node {
     published: Option<Signed>,
     /// Our newest record, while it is not durable yet.
     pending: Option<(Ticket, Signed)>,
+    quotas: Quotas,
     next_ticket: u64,
     /// Until when a first record waits, once the socket is bound.
     floor_by: Mono,
@@ -133,7 +140,9 @@ impl Node {
         let jitter = Chance::new(seed).stream("dial back-off");
         let mesh = Mesh::new(&manifest, identity.node_id(), jitter, now);
         let (database, damages) = Database::load(stored);
-        let published = database.newest(&identity.node_id()).cloned();
+        let own = database.get(&identity.node_id());
+        let published = own.filter(|own| own.provenance == Provenance::Own);
+        let published = published.map(|own| own.versions.newest().clone());
         let mut node = Self {
             own_index,
             database,
@@ -141,6 +150,7 @@ impl Node {
             mesh,
             published,
             pending: None,
+            quotas: Quotas::default(),
             next_ticket: 0,
             floor_by: now,
             outrun: None,
@@ -180,13 +190,8 @@ impl Node {
         self.now = now;
         self.route(input);
         self.drain_mesh();
-        if self.waits_for_floor() && now >= self.floor_by {
-            self.identity.know_floor();
-            self.reissue();
-        }
-        if self.outrun_due().is_some_and(|at| at <= now) {
-            self.reissue();
-        }
+        self.do_what_is_due();
+        self.drain_mesh();
         // What was said may have made something due at once.
         while self.mesh.wake(now, &KnownAddresses(&self.database, &self.identity)) {
             self.drain_mesh();
@@ -206,12 +211,16 @@ impl Node {
     #[must_use]
     pub fn wake_at(&self) -> Option<(Mono, Why)> {
         let (dial, hello) = self.mesh.deadlines();
-        let floor = self.waits_for_floor().then_some(self.floor_by);
+        let (floor, quota) = (self.floor_due(), self.quotas.deadline());
         let outrun = self.outrun_due();
-        [(dial, Why::Dial), (hello, Why::Hello), (floor, Why::Floor), (outrun, Why::Outrun)]
-            .into_iter()
-            .filter_map(|(at, why)| Some((at?, why)))
-            .min()
+        let all = [
+            (dial, Why::Dial),
+            (hello, Why::Hello),
+            (quota, Why::Quota),
+            (floor, Why::Floor),
+            (outrun, Why::Outrun),
+        ];
+        all.into_iter().filter_map(|(at, why)| Some((at?, why))).min()
     }
 
     /// Whether a key, SEC1 compressed, belongs to another operator of our cluster: the only keys
@@ -261,6 +270,20 @@ impl Node {
         }
         if let Some((ticket, _)) = &self.pending {
             assert!(ticket.0 < self.next_ticket, "a ticket from the future");
+        }
+    }
+
+    fn do_what_is_due(&mut self) {
+        let now = self.now;
+        while let Some(change) = self.quotas.due(now) {
+            self.accept(&change);
+        }
+        if self.floor_due().is_some_and(|at| at <= now) {
+            self.identity.know_floor();
+            self.reissue();
+        }
+        if self.outrun_due().is_some_and(|at| at <= now) {
+            self.reissue();
         }
     }
 
@@ -326,8 +349,14 @@ impl Node {
         (self.identity.must_outrun(held) && !self.exhausted).then_some(at)
     }
 
-    fn waits_for_floor(&self) -> bool {
-        self.identity.waits_for_floor(self.database.get(&self.identity.node_id()))
+    /// When a first record has waited long enough for f + 1 peers. A clock that is behind what we
+    /// are known to have signed is wrong, and would have us sign the same number again: then one
+    /// peer at least is waited for, however long.
+    fn floor_due(&self) -> Option<Mono> {
+        let held = self.database.get(&self.identity.node_id());
+        let known = held.map_or(0, |held| held.versions.newest().seq());
+        let told = self.identity.is_vouched() || self.wall().0 > known;
+        (told && self.identity.waits_for_floor(held)).then_some(self.floor_by)
     }
 
     /// A peer handed back a record of ours that this node did not issue. Once, that is our data

@@ -157,6 +157,26 @@ fn a_thousand_links_of_one_operator_leave_a_few() {
     }
 }
 
+#[test]
+fn an_operator_that_signs_without_end_does_not_make_everybody_work_without_end() {
+    use stayfound_core::node::{CHANGE_EVERY, CHANGES_AT_ONCE};
+    let (mut lone, link) = at_work();
+    let accepted = lone.count(Counter::RecordsAccepted);
+    for seq in 1_000..2_000 {
+        lone.say(link, &records(&[&record(3, seq, &["198.18.1.3:3610"])]));
+    }
+    let burst = lone.count(Counter::RecordsAccepted) - accepted;
+    assert!(burst <= CHANGES_AT_ONCE as usize, "{burst} changes in a breath");
+    let told: usize = lone.told.values().map(Vec::len).sum();
+    assert!(told <= CHANGES_AT_ONCE as usize, "{told} frames to the one other peer");
+    // The last word is not lost, and comes as soon as one change is forgotten.
+    lone.pass(CHANGE_EVERY);
+    assert_eq!(lone.node.database().newest(&node_id(3)).unwrap().seq(), 1_999);
+    lone.pass(100 * CHANGE_EVERY);
+    lone.say(link, &records(&[&record(3, 2_000, &["198.18.1.3:3610"])]));
+    assert_eq!(lone.node.database().newest(&node_id(3)).unwrap().seq(), 2_000);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(

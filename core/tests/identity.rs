@@ -20,7 +20,9 @@ fn the_first_record_is_above_the_one_in_the_manifest() {
     // Real locks carry Unix milliseconds, perhaps of a clock that was ahead.
     let ahead = EPOCH.0 + 5_000;
     let config = Config { manifest: manifest(4, ahead), ..config(4) };
-    assert_eq!(Lone::settled(config, &["198.18.0.1"]).own().seq(), ahead + 1);
+    let mut lone = Lone::settled(config, &["198.18.0.1"]);
+    lone.greet(1, "203.0.113.1:3610");
+    assert_eq!(lone.own().seq(), ahead + 1);
 }
 
 #[test]
@@ -308,6 +310,22 @@ fn a_first_record_does_not_wait_for_ever_for_a_proof_that_was_only_claimed() {
     lone.say(link, &hello(&[&claimed]));
     lone.pass(FLOOR_WITHIN);
     assert_eq!(lone.own().seq(), EPOCH.0 + 3_000);
+}
+
+#[test]
+fn a_clock_that_is_behind_what_we_signed_waits_for_a_peer_however_long() {
+    let ahead = EPOCH.0 + 1_000_000_000;
+    let config = Config { manifest: manifest(4, ahead), ..config(4) };
+    let mut lone = Lone::on_host(config, &["198.18.0.1"]);
+    lone.pass(1_000 * FLOOR_WITHIN);
+    assert_eq!(lone.node.own_record(), None);
+    // One peer is enough then: f + 1 have had their time.
+    let link = lone.open(1, "203.0.113.1:3610", None);
+    let lost = record(0, ahead + 7, &[]);
+    lone.say(link, &hello(&[&lost]));
+    assert_eq!(lone.node.own_record(), None, "the peer is about to send it");
+    lone.say(link, &records(&[&lost]));
+    assert_eq!(lone.own().seq(), ahead + 8);
 }
 
 #[test]

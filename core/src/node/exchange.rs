@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+use super::quota::Waiting;
 use super::{Event, Node};
-use crate::cluster::{Authorised, OperatorIndex};
+use crate::cluster::OperatorIndex;
 use crate::count::Counter;
 use crate::database::{Provenance, Verdict};
 use crate::mesh::{Frame, Hello, Holding, LinkId, RECORDS_PER_FRAME_MAX};
@@ -101,23 +102,27 @@ impl Node {
         let claimed = Claimed::parse(bytes).map_err(|_| Counter::RecordsInvalid)?;
         let operator = self.manifest.by_key(claimed.public_key()).ok_or(Counter::RecordsStrange)?;
         let (operator, node) = (operator.index, operator.node_id);
-        if !self.database.wants(&node, &claimed) {
+        if !self.database.wants(&node, &claimed) || self.quotas.holds(operator, &claimed) {
             return Err(Counter::RecordsStale);
         }
         let record = claimed.verify().map_err(|_| Counter::RecordsInvalid)?;
-        let record = self.manifest.authorise(record).ok_or(Counter::RecordsStrange)?;
-        assert_eq!(record.operator(), operator, "one key, one operator");
-        self.accept(link, from, &record);
+        let news = self.manifest.authorise(record).ok_or(Counter::RecordsStrange)?;
+        assert_eq!(news.operator(), operator, "one key, one operator");
+        let change = self.quotas.take(self.now, Waiting { link, from, news });
+        self.accept(&change.ok_or(Counter::RecordsDelayed)?);
         Ok(())
     }
 
     /// News of an operator: keep it, tell the others, act on it.
-    fn accept(&mut self, link: LinkId, from: OperatorIndex, news: &Authorised) {
+    pub(super) fn accept(&mut self, Waiting { link, from, news }: &Waiting) {
+        let (link, from) = (*link, *from);
         let (operator, record) = (news.operator(), news.record());
         let node = record.node_id();
         let before = self.database.get(&node).map(|entry| entry.versions.clone());
         let verdict = self.database.merge(record.clone(), Provenance::Peer(from), self.wall());
-        assert_ne!(verdict, Verdict::Stale, "the database wanted it");
+        if verdict == Verdict::Stale {
+            return; // it waited, and our own record has outrun it
+        }
         self.persist(&node);
         let flagged = before.as_ref().is_some_and(|before| before.rival().is_some());
         if verdict == Verdict::Equivocation && !flagged {
