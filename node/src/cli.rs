@@ -14,10 +14,12 @@ use stayfound_core::node::StartError;
 use stayfound_core::time::Wall;
 use tracing_subscriber::EnvFilter;
 
+use self::printer::Printer;
 use crate::config::ConfigError;
 use crate::error::MeshError;
 
 mod devnet;
+mod printer;
 mod report;
 mod run;
 
@@ -70,26 +72,29 @@ pub fn main() -> ExitCode {
 
 fn execute(command: Command) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let log =
+        Printer::new(io::stderr(), |lines| format!("({lines} lines were not read in time)\n"))?;
     let result = match command {
         Command::Run(arguments) => {
-            log_to_stderr("warn,stayfound=info");
+            log_to("warn,stayfound=info", log.clone());
             runtime.block_on(run::run(arguments))
         }
         Command::Devnet(arguments) => {
-            log_to_stderr("error");
+            log_to("error", log.clone());
             runtime.block_on(devnet::run(arguments))
         }
     };
     runtime.shutdown_timeout(STOP_WITHIN);
+    log.flush();
     result
 }
 
-/// Standard error gets what is of this level or above, unless `RUST_LOG` says otherwise.
-fn log_to_stderr(level: &str) {
+/// The log, on standard error, gets what is of this level or above, unless `RUST_LOG` says otherwise.
+fn log_to(level: &str, log: Printer) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(move || log.clone())
         .with_target(false)
         .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
     // Whoever embeds this may have set one before; then that one stays.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::net::{SocketAddr, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 use stayfound_core::cluster::lock::{self, LOCK_BYTES_MAX, LockError};
@@ -93,7 +93,11 @@ pub enum ConfigError {
     HintOwn(Hint, usize),
     /// A hint whose address cannot be dialled.
     HintAddress(Hint),
-    /// The data directory is charon's directory, or would have to be made in it.
+    /// The data directory is not there, and its path leads up and down, so that it cannot be told
+    /// where it would be made.
+    DataDirectory(PathBuf),
+    /// The data directory is charon's directory, holds something of charon's, or would have to be
+    /// made in it.
     CharonsDirectory(PathBuf, PathBuf),
     /// Nothing can listen at this address.
     Listen(SocketAddr, io::Error),
@@ -150,19 +154,33 @@ impl Config {
     /// charon's directory is the one of the lock, or of the key, wherever links lead.
     fn keep_out_of_charons_directory(&self) -> Result<(), ConfigError> {
         // A directory that is not there yet would be made in the nearest one that is.
-        let mut ancestors = self.data_dir.ancestors().map(or_current);
-        let Some(written) = ancestors.find_map(|path| path.canonicalize().ok()) else {
-            return Ok(());
-        };
+        let there = |path: &&Path| or_current(path).canonicalize().is_ok();
+        let Some(nearest) = self.data_dir.ancestors().find(there) else { return Ok(()) };
+        let to_make = self.data_dir.strip_prefix(nearest).expect("it is an ancestor");
+        if to_make.components().any(|part| !matches!(part, Component::Normal(_))) {
+            return Err(ConfigError::DataDirectory(self.data_dir.clone()));
+        }
+        let written = or_current(nearest).canonicalize();
+        let written = written.map_err(|_| ConfigError::DataDirectory(self.data_dir.clone()))?;
         for file in [&self.lock, &self.key] {
             let given = file.parent().map(or_current).and_then(|path| path.canonicalize().ok());
             let real = file.canonicalize().ok().and_then(|path| path.parent().map(PathBuf::from));
-            if given.as_ref() == Some(&written) || real.as_ref() == Some(&written) {
-                return Err(ConfigError::CharonsDirectory(self.data_dir.clone(), written));
+            for charons in given.into_iter().chain(real) {
+                let is_ours = to_make.as_os_str().is_empty() && is_ours(&written);
+                if written == charons || (written.starts_with(&charons) && !is_ours) {
+                    return Err(ConfigError::CharonsDirectory(self.data_dir.clone(), written));
+                }
             }
         }
         Ok(())
     }
+}
+
+/// Whether a directory holds nothing yet, or our database: inside charon's own, one that was made
+/// for us.
+fn is_ours(directory: &Path) -> bool {
+    let is_empty = || fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none());
+    directory.join(DiskStore::FILE).is_file() || is_empty()
 }
 
 /// The empty path stands for the current directory.
@@ -318,11 +336,16 @@ impl fmt::Display for ConfigError {
                  at which operator {} (counted from 0) may answer",
                 hint.operator
             ),
+            Self::DataDirectory(data_dir) => write!(
+                f,
+                "--data-dir {} is not there yet and leads up and down (\"..\"); give its plain path",
+                data_dir.display()
+            ),
             Self::CharonsDirectory(data_dir, charons) => write!(
                 f,
                 "--data-dir {} would write into {}, the directory of charon's files, which \
-                 stayfound only reads; give a directory elsewhere, or one in it that you made \
-                 yourself",
+                 stayfound only reads; give a directory elsewhere, or an empty one in it that you \
+                 made yourself",
                 data_dir.display(),
                 charons.display()
             ),

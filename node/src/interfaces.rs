@@ -9,10 +9,10 @@ use std::time::Duration;
 use if_watch::tokio::IfWatcher;
 use if_watch::{IfEvent, IpNet};
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::warn;
 
-/// How long the system may take to name the first address.
+/// How long the system may take to name the addresses that there are.
 const FIRST_WITHIN: Duration = Duration::from_secs(1);
 /// The list of addresses has no end mark: this much silence is one.
 const QUIET: Duration = Duration::from_millis(50);
@@ -51,10 +51,11 @@ pub(crate) async fn watch() -> io::Result<(BTreeSet<IpAddr>, mpsc::Receiver<Chan
 async fn begin() -> io::Result<(IfWatcher, BTreeSet<IpNet>)> {
     let mut watcher = IfWatcher::new()?;
     let mut nets = BTreeSet::new();
-    let mut patience = FIRST_WITHIN;
-    while let Ok(event) = timeout(patience, next(&mut watcher)).await {
+    let end = Instant::now() + FIRST_WITHIN;
+    let mut until = end;
+    while let Ok(event) = timeout_at(until, next(&mut watcher)).await {
         apply(&mut nets, event?);
-        patience = QUIET;
+        until = end.min(Instant::now() + QUIET);
     }
     Ok((watcher, nets))
 }

@@ -1,6 +1,6 @@
 //! `stayfound run`: one operator's node.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -11,6 +11,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use super::printer::Printer;
 use super::report::{self, hex};
 use super::{Failure, STOP_WITHIN, stop_requested};
 use crate::config::{Checked, Config, Hint, parse_address};
@@ -76,7 +77,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         builder = builder.hint(operator, address);
     }
     let mesh = builder.start().await?;
-    let teller = Teller { manifest, own, json };
+    let out = json.then(|| Printer::new(io::stdout(), missed)).transpose()?;
+    let teller = Teller { manifest, own, out };
     let ended = tokio::select! {
         told = teller.tell_all(&mesh) => Some(told),
         () = &mut stop => None,
@@ -84,7 +86,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let stopped = timeout(STOP_WITHIN, mesh.stop()).await;
     stopped.map_err(|_| Failure::running("the node did not stop in time"))??;
     match ended {
-        None => teller.stopped(),
+        None => {
+            teller.stopped();
+            Ok(())
+        }
         Some(told) => told.and(Err(Failure::running("the node ended by itself"))),
     }
 }
@@ -93,33 +98,44 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
 struct Teller {
     manifest: Manifest,
     own: OperatorIndex,
-    json: bool,
+    /// Standard output, if JSON is wanted there.
+    out: Option<Printer>,
+}
+
+/// What stands in the place of lines that nobody read in time.
+fn missed(lines: usize) -> String {
+    format!("{}\n", report::line("missed", json!({ "lines": lines })))
 }
 
 impl Teller {
     /// Tells who we are, then every change (the log is told by the node itself), until the node
-    /// ends by itself.
+    /// ends by itself, or whoever reads the JSON is gone: that ends the node.
     async fn tell_all(&self, mesh: &Mesh) -> Result<(), Failure> {
         // From here on no change is lost: it stands in the status told first, or follows.
         let mut events = mesh.events();
-        self.started(mesh.local_addr(), &mesh.status().borrow())?;
+        self.started(mesh.local_addr(), &mesh.status().borrow());
         loop {
             let event = tokio::select! {
                 event = events.recv() => event,
                 () = mesh.ended() => return Ok(()),
+                why = self.unread() => {
+                    return Err(Failure::running(format!(
+                        "standard output cannot be written: {why}"
+                    )));
+                }
             };
             match event {
-                Ok(event) => self.print(&report::event(&event))?,
+                Ok(event) => self.print(&report::event(&event)),
                 Err(RecvError::Lagged(changes)) => {
                     let members = json!({ "changes": changes, "status": *mesh.status().borrow() });
-                    self.print(&report::line("missed", members))?;
+                    self.print(&report::line("missed", members));
                 }
                 Err(RecvError::Closed) => return Ok(()),
             }
         }
     }
 
-    fn started(&self, listen: SocketAddr, status: &Status) -> Result<(), Failure> {
+    fn started(&self, listen: SocketAddr, status: &Status) {
         let manifest = &self.manifest;
         let (count, threshold) = (manifest.operators().len(), manifest.threshold());
         let (lock_hash, last) = (hex(manifest.hash()), count - 1);
@@ -145,22 +161,27 @@ impl Teller {
             "verified": false,
         });
         let members = json!({ "cluster": cluster, "listen": listen, "status": status });
-        self.print(&report::line("started", members))
+        self.print(&report::line("started", members));
     }
 
-    fn stopped(&self) -> Result<(), Failure> {
+    fn stopped(&self) {
         info!("stopped");
-        self.print(&report::line("stopped", json!({})))
+        self.print(&report::line("stopped", json!({})));
+        self.out.iter().for_each(Printer::flush);
     }
 
-    /// One line on standard output, at once. Whoever reads it may have gone: that ends the node.
-    fn print(&self, line: &Value) -> Result<(), Failure> {
-        if !self.json {
-            return Ok(());
+    /// One line on standard output.
+    fn print(&self, line: &Value) {
+        if let Some(out) = &self.out {
+            out.print(format!("{line}\n").into_bytes());
         }
-        let mut out = io::stdout().lock();
-        writeln!(out, "{line}")
-            .and_then(|()| out.flush())
-            .map_err(|why| Failure::running(format!("standard output cannot be written: {why}")))
+    }
+
+    /// Comes when nobody can read the JSON any more.
+    async fn unread(&self) -> String {
+        match &self.out {
+            Some(out) => out.failed().await,
+            None => std::future::pending().await,
+        }
     }
 }

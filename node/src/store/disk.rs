@@ -126,18 +126,24 @@ fn read_unlocked(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
         (io::ErrorKind::NotADirectory, Some(parent)) => StoreError::Directory(parent.into(), error),
         _ => StoreError::File(path.into(), error),
     };
+    // Where a link leads is not the data directory: perhaps it is charon's.
+    if path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
+        let why = "it is a symbolic link; give the directory of the file that it leads to";
+        return Err(failed(io::Error::other(why)));
+    }
     let mut file = match OpenOptions::new().read(true).write(true).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(failed)?,
     };
-    match file.try_lock() {
+    let locked = match file.try_lock() {
         Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(path.into())),
         // A file system without locks: redb knows how far it can protect itself there.
-        Err(TryLockError::Error(_)) | Ok(()) => {}
-    }
+        Err(TryLockError::Error(_)) => false,
+        Ok(()) => true,
+    };
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(failed)?;
-    if is_torn_at_birth(&bytes) {
+    if locked && is_torn_at_birth(&bytes) {
         file.set_len(0).map_err(failed)?;
         return Ok(None);
     }
@@ -149,7 +155,8 @@ fn read_unlocked(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
 fn is_torn_at_birth(bytes: &[u8]) -> bool {
     let is_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
     let (magic, pages) = (bytes.get(..REDB_MAGIC.len()), bytes.get(REDB_HEADER_BYTES..));
-    bytes.is_empty() || magic.is_some_and(is_zero) && pages.is_some_and(is_zero)
+    let untouched = |pages: &[u8]| !pages.is_empty() && is_zero(pages);
+    bytes.is_empty() || magic.is_some_and(is_zero) && pages.is_some_and(untouched)
 }
 
 fn open_copy(path: &Path, bytes: &[u8]) -> Result<Database, StoreError> {
