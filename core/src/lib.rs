@@ -11,6 +11,7 @@ pub mod chance;
 pub mod cluster;
 pub mod count;
 pub mod database;
+pub mod discovery;
 pub mod identity;
 pub mod keys;
 pub mod mesh;
