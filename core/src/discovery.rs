@@ -2,3 +2,9 @@
 //!
 //! Source: ethereum/devp2p, discv5-wire.md and discv5-theory.md. R-numbers name the statements of
 //! those texts that a test of ours checks.
+
+pub mod cipher;
+pub mod contact;
+pub mod handshake;
+pub mod message;
+pub mod packet;

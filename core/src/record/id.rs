@@ -14,6 +14,17 @@ impl NodeId {
     pub fn of(point: &Point) -> Self {
         Self(super::keccak256(&point.coordinates()))
     }
+
+    /// The logarithmic distance, 0 to 256: the bit length of the ids' XOR, 0 for a node itself
+    /// (discv5-theory.md, "Nodes, Records and Distances"; R47).
+    #[must_use]
+    pub fn log_distance(&self, other: &Self) -> u16 {
+        let differs = self.0.iter().zip(&other.0).position(|(a, b)| a != b);
+        differs.map_or(0, |at| {
+            let same = 8 * at as u32 + (self.0[at] ^ other.0[at]).leading_zeros();
+            (256 - same) as u16
+        })
+    }
 }
 
 impl fmt::Display for NodeId {
