@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::keys::PublicKey;
-use crate::record::{NodeId, Signed};
+use crate::keys::{PublicKey, SecretKey};
+use crate::record::{Endpoints, NodeId, Signed};
 
 pub mod lock;
 
@@ -132,6 +132,14 @@ impl Manifest {
         }
         assert_eq!(operators.len(), by_node_id.len());
         Ok(Self { name, uuid, hash, threshold, operators, by_node_id })
+    }
+
+    /// A cluster of one: a node that only discovers, such as a boot node.
+    #[must_use]
+    pub fn alone(key: &SecretKey) -> Self {
+        let record = Signed::sign(key, 0, &Endpoints::default());
+        Self::new(String::new(), String::new(), [0; 32], 1, vec![record])
+            .expect("one operator and a threshold of one")
     }
 
     /// The cluster's name, for people.

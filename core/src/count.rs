@@ -27,11 +27,39 @@ pub enum Counter {
     RecordsStrange,
     /// Records that wait, because their signer changes too often.
     RecordsDelayed,
+    /// Datagrams that came before we have a record, or from nowhere.
+    PacketsIgnored,
+    /// Datagrams that are no discv5 packet to us.
+    PacketsInvalid,
+    /// Challenges that we sent.
+    Challenges,
+    /// Challenges of packets that we did not send there.
+    ChallengesUnasked,
+    /// Handshakes that we sent.
+    HandshakesSent,
+    /// Handshakes of others that answer no challenge of ours.
+    HandshakesUnasked,
+    /// Handshakes of others that prove nothing.
+    HandshakesInvalid,
+    /// Handshakes of others that were too many at once.
+    HandshakesDelayed,
+    /// Sessions that were opened or renewed.
+    Sessions,
+    /// Messages that decrypt to nothing that we understand.
+    MessagesInvalid,
+    /// Responses that nobody waits for.
+    ResponsesUnasked,
+    /// Requests of ours that were too many at once.
+    RequestsRefused,
+    /// Requests of ours without an answer in time.
+    RequestsUnanswered,
+    /// Lookups that were begun.
+    Lookups,
 }
 
 impl Counter {
     /// Every counter, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 26] = [
         Self::LinksOpened,
         Self::Dials,
         Self::DialsFailed,
@@ -44,6 +72,20 @@ impl Counter {
         Self::RecordsInvalid,
         Self::RecordsStrange,
         Self::RecordsDelayed,
+        Self::PacketsIgnored,
+        Self::PacketsInvalid,
+        Self::Challenges,
+        Self::ChallengesUnasked,
+        Self::HandshakesSent,
+        Self::HandshakesUnasked,
+        Self::HandshakesInvalid,
+        Self::HandshakesDelayed,
+        Self::Sessions,
+        Self::MessagesInvalid,
+        Self::ResponsesUnasked,
+        Self::RequestsRefused,
+        Self::RequestsUnanswered,
+        Self::Lookups,
     ];
 
     /// The metric's name, without prefix.
@@ -62,6 +104,20 @@ impl Counter {
             Self::RecordsInvalid => "records_invalid",
             Self::RecordsStrange => "records_strange",
             Self::RecordsDelayed => "records_delayed",
+            Self::PacketsIgnored => "discovery_packets_ignored",
+            Self::PacketsInvalid => "discovery_packets_invalid",
+            Self::Challenges => "discovery_challenges",
+            Self::ChallengesUnasked => "discovery_challenges_unasked",
+            Self::HandshakesSent => "discovery_handshakes_sent",
+            Self::HandshakesUnasked => "discovery_handshakes_unasked",
+            Self::HandshakesInvalid => "discovery_handshakes_invalid",
+            Self::HandshakesDelayed => "discovery_handshakes_delayed",
+            Self::Sessions => "discovery_sessions",
+            Self::MessagesInvalid => "discovery_messages_invalid",
+            Self::ResponsesUnasked => "discovery_responses_unasked",
+            Self::RequestsRefused => "discovery_requests_refused",
+            Self::RequestsUnanswered => "discovery_requests_unanswered",
+            Self::Lookups => "discovery_lookups",
         }
     }
 }

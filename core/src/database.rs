@@ -68,7 +68,7 @@ impl Database {
     /// Rebuilds a database from stored rows, each signature verified anew. Rows that are damaged
     /// are reported and left out: nothing else is lost with them.
     #[must_use]
-    pub fn load(rows: &[Row]) -> (Self, Vec<Damage>) {
+    pub fn load<'a>(rows: impl IntoIterator<Item = &'a Row>) -> (Self, Vec<Damage>) {
         let mut entries = BTreeMap::new();
         let mut damages = Vec::new();
         for row in rows {
@@ -104,6 +104,16 @@ impl Database {
     #[must_use]
     pub fn wants(&self, node: &NodeId, claimed: &Claimed<'_>) -> bool {
         self.get(node).is_none_or(|entry| entry.versions.wants(claimed))
+    }
+
+    /// Whether merging this record would change anything.
+    #[must_use]
+    pub fn wants_signed(&self, record: &Signed) -> bool {
+        self.get(&record.node_id()).is_none_or(|entry| {
+            let mut merged = entry.versions.clone();
+            merged.merge(record.clone());
+            merged != entry.versions
+        })
     }
 
     /// Merges a record. After a verdict other than [`Verdict::Stale`] the node's row is to be

@@ -25,6 +25,8 @@ pub(crate) struct Identity {
     observed: BTreeMap<OperatorIndex, Observation>,
     /// How many words of that kind there were.
     words: u64,
+    /// Where many strangers see us, per family: what counts while no quorum of operators says more.
+    voted: Endpoints,
     /// Who has told how far our own seq has come, as far as they know.
     vouchers: BTreeSet<OperatorIndex>,
     /// Whether nobody else is waited for to tell.
@@ -83,6 +85,7 @@ impl Identity {
             interfaces: Vec::new(),
             observed: BTreeMap::new(),
             words: 0,
+            voted: Endpoints::default(),
             vouchers: BTreeSet::new(),
             floor_known: false,
             quorum,
@@ -100,6 +103,7 @@ impl Identity {
         let before = self.bound.replace(local);
         if before != Some(local) {
             self.observed.clear();
+            self.voted = Endpoints::default();
         }
         before
     }
@@ -143,6 +147,12 @@ impl Identity {
         } else {
             self.observed.remove(&by);
         }
+    }
+
+    /// Many strangers see us at these addresses, one per family; answers whether that is news.
+    pub(crate) fn voted(&mut self, seen: impl IntoIterator<Item = SocketAddr>) -> bool {
+        let voted = Endpoints::at(seen);
+        std::mem::replace(&mut self.voted, voted) != voted
     }
 
     /// What was said over this link counts no more.
@@ -235,6 +245,10 @@ impl Identity {
         if let Some(seen) = self.seen_by_quorum(family, of_interface) {
             return Some(seen);
         }
+        let voted = self.voted.quic_addresses().find(|voted| family.has(voted.ip()));
+        if let Some(voted) = voted.filter(|voted| self.is_possible(*voted, of_interface)) {
+            return Some(voted);
+        }
         // Behind a NAT only peers can tell where we are. Until they do, what our record says (they
         // told us before, or the manifest does) is better than an address that they cannot reach.
         let reach = |address: SocketAddr| Scope::of(address.ip());
@@ -297,17 +311,25 @@ impl Identity {
         specific.into_iter().chain(of_interfaces)
     }
 
-    /// The address at which f + 1 distinct operators see us, if it can be ours: of a NAT before us,
-    /// or one of our interfaces' at the port we are bound to. A host that has an address of that
-    /// scope itself is behind no NAT of it: there, another address is of the past. Which of several
+    /// Whether others can see us there: at a NAT before us, or at one of our interfaces at the port
+    /// we are bound to. A host that has an address of that scope itself is behind no NAT of it:
+    /// there, another address is of the past.
+    fn is_possible(&self, seen: SocketAddr, of_interface: Option<SocketAddr>) -> bool {
+        let widest = of_interface.map_or(Scope::None, |own| Scope::of(own.ip()));
+        let port = self.bound.map(|bound| bound.port());
+        match self.own_addresses().any(|own| own == seen.ip()) {
+            true => Some(seen.port()) == port && Scope::of(seen.ip()) == widest,
+            false => Scope::of(seen.ip()) > widest,
+        }
+    }
+
+    /// The address at which f + 1 distinct operators see us, if it can be ours. Which of several
     /// interfaces peers see is theirs to tell, and until a quorum has, one word is better than none.
     fn seen_by_quorum(
         &self,
         family: Family,
         of_interface: Option<SocketAddr>,
     ) -> Option<SocketAddr> {
-        let port = self.bound?.port();
-        let widest = of_interface.map_or(Scope::None, |own| Scope::of(own.ip()));
         // For each address, how many operators see us there, and the latest word about it.
         let mut votes: BTreeMap<SocketAddr, (usize, u64)> = BTreeMap::new();
         let observed = self.observed.values();
@@ -316,17 +338,13 @@ impl Identity {
             *count += 1;
             *latest = (*latest).max(*word);
         }
-        let possible = |seen: &SocketAddr| match self.own_addresses().any(|own| own == seen.ip()) {
-            true => seen.port() == port && Scope::of(seen.ip()) == widest,
-            false => Scope::of(seen.ip()) > widest,
-        };
         // Of two addresses the newer: after a move, dead links speak for the old one, perhaps in
         // greater number.
         votes
             .into_iter()
             .filter(|(seen, (count, _))| {
                 let own = self.own_addresses().any(|own| own == seen.ip());
-                (own || *count >= self.quorum) && possible(seen)
+                (own || *count >= self.quorum) && self.is_possible(*seen, of_interface)
             })
             .max_by_key(|(seen, (count, latest))| {
                 (Scope::of(seen.ip()), *count >= self.quorum, *latest)

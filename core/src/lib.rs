@@ -7,6 +7,7 @@
 
 #![warn(clippy::unwrap_used)]
 
+mod allowance;
 pub mod chance;
 pub mod cluster;
 pub mod count;
@@ -14,6 +15,7 @@ pub mod database;
 pub mod discovery;
 pub mod identity;
 pub mod keys;
+mod lru;
 pub mod mesh;
 pub mod node;
 pub mod record;

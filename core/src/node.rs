@@ -8,23 +8,29 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::chance::Chance;
+use crate::chance::{Chance, Stream};
 use crate::cluster::{Manifest, OperatorIndex};
 use crate::database::{Database, Provenance, Row, Verdict};
+use crate::discovery::seeds::SEEDS_KEY;
+use crate::discovery::{self};
 use crate::identity::Identity;
 use crate::keys::SecretKey;
 use crate::mesh::{Action, Addresses, BACKOFF_MAX, BACKOFF_MIN, Mesh};
 use crate::record::{NodeId, Signed, is_usable};
 use crate::time::{Mono, Wall};
 
+mod discover;
 mod exchange;
 mod input;
 mod output;
 mod quota;
+mod resolve;
 
 pub use crate::count::Counter;
 pub use crate::mesh::{CloseReason, DialId, LinkId, Violation};
+use discover::Searching;
 use quota::Quotas;
+use resolve::Resolver;
 
 pub use input::Input;
 pub use output::{Event, Output, Ticket};
@@ -45,6 +51,8 @@ pub struct Config {
     pub external: Vec<SocketAddr>,
     /// Addresses at which operators may answer.
     pub hints: Vec<(OperatorIndex, SocketAddr)>,
+    /// How to find who answers nowhere; `None` for no discovery.
+    pub discovery: Option<discovery::Settings>,
 }
 
 /// Why a node cannot start. Nothing has been changed.
@@ -92,6 +100,10 @@ pub enum Why {
     Floor,
     /// A record of ours that somebody else issued is to be outrun.
     Outrun,
+    /// Discovery waits for an answer, checks a node or refreshes its table.
+    Discovery,
+    /// An operator is to be looked for.
+    Resolve,
 }
 
 /// One operator's node.
@@ -106,6 +118,10 @@ pub struct Node {
     /// Our newest record, while it is not durable yet.
     pending: Option<(Ticket, Signed)>,
     quotas: Quotas,
+    searching: Option<Searching>,
+    resolver: Resolver,
+    /// Of what is done at intervals.
+    jitter: Stream,
     next_ticket: u64,
     /// Until when a first record waits, once the socket is bound.
     floor_by: Mono,
@@ -132,14 +148,20 @@ impl Node {
         wall: Wall,
         stored: &[Row],
     ) -> Result<Self, StartError> {
-        let Config { key, manifest, external, hints } = config;
+        let Config { key, manifest, external, hints, discovery } = config;
         let own = manifest.by_key(key.public_key().as_bytes()).ok_or(StartError::NotAnOperator)?;
         let own_index = own.index;
         check_external(&external)?;
-        let identity = Identity::new(key, external, manifest.faults_tolerated() + 1);
-        let jitter = Chance::new(seed).stream("dial back-off");
-        let mesh = Mesh::new(&manifest, identity.node_id(), jitter, now);
-        let (database, damages) = Database::load(stored);
+        let chance = Chance::new(seed);
+        let seeds = stored.iter().find(|row| row.key == SEEDS_KEY);
+        let searching = discovery
+            .map(|settings| Searching::new(key.clone(), settings, &chance, &manifest, seeds, now));
+        let mut identity = Identity::new(key, external, manifest.faults_tolerated() + 1);
+        if manifest.operators().len() == 1 {
+            identity.know_floor(); // there is nobody to wait for
+        }
+        let mesh = Mesh::new(&manifest, identity.node_id(), chance.stream("dial back-off"), now);
+        let (database, damages) = Database::load(stored.iter().filter(|row| row.key != SEEDS_KEY));
         let own = database.get(&identity.node_id());
         let published = own.filter(|own| own.provenance == Provenance::Own);
         let published = published.map(|own| own.versions.newest().clone());
@@ -151,6 +173,9 @@ impl Node {
             published,
             pending: None,
             quotas: Quotas::default(),
+            searching,
+            resolver: Resolver::default(),
+            jitter: chance.stream("resolve"),
             next_ticket: 0,
             floor_by: now,
             outrun: None,
@@ -193,7 +218,9 @@ impl Node {
         self.do_what_is_due();
         self.drain_mesh();
         // What was said may have made something due at once.
-        while self.mesh.wake(now, &KnownAddresses(&self.database, &self.identity)) {
+        while self.mesh.wake(now, &KnownAddresses(&self.database, &self.identity))
+            || self.drive_search()
+        {
             self.drain_mesh();
         }
         if cfg!(debug_assertions) {
@@ -219,6 +246,8 @@ impl Node {
             (quota, Why::Quota),
             (floor, Why::Floor),
             (outrun, Why::Outrun),
+            (self.searching.as_ref().map(Searching::deadline), Why::Discovery),
+            (self.resolver.deadline(), Why::Resolve),
         ];
         all.into_iter().filter_map(|(at, why)| Some((at?, why))).min()
     }
@@ -263,6 +292,7 @@ impl Node {
     /// after every event.
     pub fn check(&self) {
         self.mesh.check();
+        self.searching.iter().for_each(|it| it.discovery.check());
         let newest = self.database.newest(&self.identity.node_id());
         if let Some(published) = &self.published {
             let newest = newest.expect("a published record is held");
@@ -307,6 +337,9 @@ impl Node {
             Input::AddressDown { ip } => self.address_down(ip),
             Input::Durable { ticket } => self.durable(ticket),
             Input::Hint { operator, address } => self.mesh.hint(now, operator, address),
+            Input::Datagram { .. } | Input::Ask { .. } | Input::TalkBack { .. } => {
+                self.search(input);
+            }
             Input::Wake => {}
         }
     }
@@ -321,6 +354,9 @@ impl Node {
             }
             Some(before) if before != local => self.mesh.we_moved(self.now, true),
             Some(_) => {}
+        }
+        if before != Some(local) {
+            self.begin_search(before.is_none());
         }
     }
 
@@ -414,6 +450,7 @@ impl Node {
             return;
         };
         self.published = Some(record.clone());
+        self.search_as(&record);
         self.tell_all(&record, None);
         self.emit(Event::OwnRecord { record });
     }
@@ -431,9 +468,13 @@ impl Node {
     }
 
     fn persist(&mut self, node: &NodeId) -> Ticket {
+        self.write(self.database.row(node))
+    }
+
+    fn write(&mut self, row: Row) -> Ticket {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
-        self.outputs.push_back(Output::Persist { ticket, row: self.database.row(node) });
+        self.outputs.push_back(Output::Persist { ticket, row });
         ticket
     }
 
@@ -471,6 +512,9 @@ impl Node {
             Action::Gone { link, from, lost } => {
                 if lost {
                     self.emit(Event::Lost { operator: from });
+                    if self.searching.is_some() {
+                        self.resolver.lost(self.now, from);
+                    }
                 }
                 // A majority that only dead links upheld may be gone with this one.
                 self.identity.forget(link);

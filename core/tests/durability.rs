@@ -23,7 +23,7 @@ fn key(operator: u8) -> SecretKey {
 fn config() -> Config {
     let records = (0..OPERATORS).map(|i| Signed::sign(&key(i), 0, &Endpoints::default())).collect();
     let manifest = Manifest::new("test".into(), "UUID".into(), [7; 32], 3, records).unwrap();
-    Config { key: key(0), manifest, external: vec![], hints: vec![] }
+    Config { key: key(0), manifest, external: vec![], hints: vec![], discovery: None }
 }
 
 /// What can befall the node under test.
@@ -116,6 +116,7 @@ impl Bench {
     fn perform(&mut self, output: Output) {
         match output {
             Output::Persist { ticket, row } => self.writing.push((ticket, row)),
+            Output::Datagram { .. } => unreachable!("there is no discovery here"),
             Output::Close { link, .. } => drop(self.links.remove(&link)),
             Output::Send { link, bytes } => {
                 let (_, reader) = self.links.get_mut(&link).expect("a word on an open link");

@@ -261,6 +261,7 @@ impl Daemon {
                 }
                 self.unread.retain(|unread| *unread != link);
             }
+            Output::Datagram { .. } => unreachable!("nobody here has discovery yet"),
             Output::Persist { ticket, row } => self.writer.put(ticket, row),
             Output::Event(event) => {
                 events::log(&event);

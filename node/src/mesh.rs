@@ -90,7 +90,13 @@ impl Mesh {
     #[must_use]
     pub fn builder(key: SecretKey, manifest: Manifest) -> Builder {
         Builder {
-            config: Config { key, manifest, external: Vec::new(), hints: Vec::new() },
+            config: Config {
+                key,
+                manifest,
+                external: Vec::new(),
+                hints: Vec::new(),
+                discovery: None,
+            },
             listen: (Ipv4Addr::UNSPECIFIED, DEFAULT_PORT).into(),
             store: Box::new(MemoryStore::default()),
         }

@@ -182,7 +182,8 @@ mod tests {
         let records = keys.each_ref().map(|key| Signed::sign(key, 0, &Endpoints::default()));
         let manifest = Manifest::new("name".into(), "uuid".into(), [0; 32], 2, records.into());
         let (manifest, [_, key, _]) = (manifest.expect("a cluster"), keys);
-        let config = Config { key, manifest, external: Vec::new(), hints: Vec::new() };
+        let config =
+            Config { key, manifest, external: Vec::new(), hints: Vec::new(), discovery: None };
         Node::new(config, [0; 32], Mono(0), Wall(1_000), &[]).expect("starts")
     }
 

@@ -144,6 +144,11 @@ impl Trace {
                 self.bytes(&row.key.0);
                 self.bytes(&row.value);
             }
+            Output::Datagram { to, bytes } => {
+                self.word(27);
+                self.address(*to);
+                self.bytes(bytes);
+            }
             Output::Event(event) => self.told(event),
             Output::Count(counter) => self.words([26, *counter as u64]),
         }
@@ -219,6 +224,9 @@ pub(crate) fn input_in_words(input: &Input<'_>) -> String {
         Input::AddressDown { ip } => format!("address {ip} down"),
         Input::Durable { ticket } => format!("write {} durable", ticket.0),
         Input::Hint { operator, address } => format!("hint: operator {operator} at {address}"),
+        Input::Datagram { from, bytes } => format!("{} bytes from {from}", bytes.len()),
+        Input::Ask { id, ask } => format!("ask {id}: {ask:?}"),
+        Input::TalkBack { talk, .. } => format!("talk back to {}", talk.from.at),
         Input::Wake => "wake".into(),
     }
 }
@@ -228,6 +236,7 @@ fn in_words(output: &Output) -> String {
         Output::Dial { dial, address, .. } => format!("dial {} to {address}", dial.0),
         Output::Send { link, bytes } => format!("send {} bytes on link {}", bytes.len(), link.0),
         Output::Close { link, why } => format!("close link {}: {why:?}", link.0),
+        Output::Datagram { to, bytes } => format!("send {} bytes to {to}", bytes.len()),
         Output::Persist { ticket, row } => format!("write {}: row of {:#}", ticket.0, row.key),
         Output::Event(event) => format!("{event:?}"),
         Output::Count(counter) => format!("count {}", counter.name()),

@@ -398,6 +398,7 @@ impl World {
                 self.queue.push(at, Event::Local { host: id, process, what });
             }
             Output::Count(counter) => *self.hosts[id.0].counts.entry(counter).or_default() += 1,
+            Output::Datagram { .. } => unreachable!("nobody here has discovery yet"),
             Output::Event(_) => {}
         }
         Ok(())

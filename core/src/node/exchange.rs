@@ -50,6 +50,9 @@ impl Node {
         }
         let Some(remote) = self.mesh.link(link).map(|link| link.remote) else { return };
         self.reached(from, remote);
+        if first && self.searching.is_some() {
+            self.resolver.linked(self.now, from, &mut self.jitter);
+        }
         if first {
             self.emit(Event::Linked { operator: from, remote });
         }
@@ -108,18 +111,19 @@ impl Node {
         let record = claimed.verify().map_err(|_| Counter::RecordsInvalid)?;
         let news = self.manifest.authorise(record).ok_or(Counter::RecordsStrange)?;
         assert_eq!(news.operator(), operator, "one key, one operator");
-        let change = self.quotas.take(self.now, Waiting { link, from, news });
+        let change = self.quotas.take(self.now, Waiting { from: Some((link, from)), news });
         self.accept(&change.ok_or(Counter::RecordsDelayed)?);
         Ok(())
     }
 
     /// News of an operator: keep it, tell the others, act on it.
-    pub(super) fn accept(&mut self, Waiting { link, from, news }: &Waiting) {
-        let (link, from) = (*link, *from);
+    pub(super) fn accept(&mut self, Waiting { from, news }: &Waiting) {
+        let (link, from) = from.unzip();
         let (operator, record) = (news.operator(), news.record());
         let node = record.node_id();
         let before = self.database.get(&node).map(|entry| entry.versions.clone());
-        let verdict = self.database.merge(record.clone(), Provenance::Peer(from), self.wall());
+        let provenance = from.map_or(Provenance::Discovery, Provenance::Peer);
+        let verdict = self.database.merge(record.clone(), provenance, self.wall());
         if verdict == Verdict::Stale {
             return; // it waited, and our own record has outrun it
         }
@@ -130,10 +134,11 @@ impl Node {
         }
         if operator == self.own_index {
             // Our own signature proves how far we had come.
-            self.identity.vouched(from);
+            from.into_iter().for_each(|from| self.identity.vouched(from));
             return self.handed_back();
         }
-        self.tell_all(record, Some(link));
+        self.tell_all(record, link);
+        self.search_learns(record);
         let before = before.map(|before| before.newest().clone());
         if self.database.newest(&node) != before.as_ref() {
             self.renewed(operator, before.as_ref(), record);
@@ -169,6 +174,12 @@ impl Node {
         if self.database.reached(Reachable { record, at }) {
             self.persist(&node);
         }
+    }
+
+    /// The operators' newest records.
+    pub(super) fn operators_newest(&self) -> impl Iterator<Item = &Signed> {
+        let operators = self.manifest.operators().iter();
+        operators.filter_map(|operator| self.database.newest(&operator.node_id))
     }
 
     /// The operators' newest records as others may hear of them: our own only when durable.

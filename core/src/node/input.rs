@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::cluster::OperatorIndex;
+use crate::discovery::{Ask, Talk};
 use crate::keys::PublicKey;
 use crate::mesh::{DialId, LinkId};
 
@@ -76,6 +77,29 @@ pub enum Input<'a> {
         operator: OperatorIndex,
         /// Where.
         address: SocketAddr,
+    },
+    /// A datagram that is discv5's arrived
+    /// ([`is_discovery`](crate::discovery::packet::is_discovery)).
+    Datagram {
+        /// From where.
+        from: SocketAddr,
+        /// The datagram, whole.
+        bytes: &'a [u8],
+    },
+    /// The application asks other nodes something; [`Event::Answered`](super::Event::Answered)
+    /// comes once, at once if there is no discovery.
+    Ask {
+        /// Its number, the application's own.
+        id: u64,
+        /// What.
+        ask: &'a Ask,
+    },
+    /// The application answers an [`Event::Talk`](super::Event::Talk).
+    TalkBack {
+        /// Which.
+        talk: &'a Talk,
+        /// What to say.
+        response: &'a [u8],
     },
     /// The deadline of [`Node::wake_at`](super::Node::wake_at) has come.
     Wake,

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::cluster::OperatorIndex;
 use crate::count::Counter;
 use crate::database::Row;
+use crate::discovery::{Answer, Talk};
 use crate::keys::PublicKey;
 use crate::mesh::{CloseReason, DialId, LinkId, Violation};
 use crate::record::Signed;
@@ -40,6 +41,13 @@ pub enum Output {
         link: LinkId,
         /// Why, for the peer and for the log.
         why: CloseReason,
+    },
+    /// Send a datagram from the socket that links use as well.
+    Datagram {
+        /// Where.
+        to: SocketAddr,
+        /// The datagram, whole: at most 1280 bytes.
+        bytes: Bytes,
     },
     /// Make this row durable, then answer [`Input::Durable`](super::Input::Durable). A row
     /// replaces the row of the same key.
@@ -108,6 +116,16 @@ pub enum Event {
         /// What was wrong, and with which row.
         what: String,
     },
+    /// What the application asked for has ended.
+    Answered {
+        /// Its number.
+        id: u64,
+        /// What came of it.
+        answer: Answer,
+    },
+    /// A node asks something in a registered protocol; [`Input::TalkBack`](super::Input::TalkBack)
+    /// answers.
+    Talk(Talk),
     /// Records of ours that this node did not issue keep coming back from peers: somebody else runs
     /// with our key, and the two outrun one another.
     KeyInUseElsewhere,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::allowance::Allowance;
 use crate::cluster::{Authorised, OperatorIndex};
 use crate::mesh::LinkId;
 use crate::record::Claimed;
@@ -16,8 +17,8 @@ pub const CHANGE_EVERY: Duration = Duration::from_millis(100);
 
 /// News that waits for its turn.
 pub(super) struct Waiting {
-    pub(super) link: LinkId,
-    pub(super) from: OperatorIndex,
+    /// Over which link, and who sent it; `None` if discovery found it.
+    pub(super) from: Option<(LinkId, OperatorIndex)>,
     pub(super) news: Authorised,
 }
 
@@ -26,10 +27,9 @@ pub(super) struct Waiting {
 #[derive(Default)]
 pub(super) struct Quotas(BTreeMap<OperatorIndex, Quota>);
 
+#[derive(Default)]
 struct Quota {
-    taken: u32,
-    /// When the last change was forgotten.
-    since: Mono,
+    allowance: Allowance,
     waiting: Option<Waiting>,
 }
 
@@ -45,11 +45,8 @@ impl Quotas {
 
     /// Takes a change: answers with it if it may happen now; otherwise it waits.
     pub(super) fn take(&mut self, now: Mono, change: Waiting) -> Option<Waiting> {
-        let new = || Quota { taken: 0, since: now, waiting: None };
-        let quota = self.0.entry(change.news.operator()).or_insert_with(new);
-        quota.forget(now);
-        if quota.taken < CHANGES_AT_ONCE && quota.waiting.is_none() {
-            quota.taken += 1;
+        let quota = self.0.entry(change.news.operator()).or_default();
+        if quota.waiting.is_none() && quota.take(now) {
             return Some(change);
         }
         let rank = |waiting: &Waiting| waiting.news.record().clone();
@@ -63,31 +60,20 @@ impl Quotas {
     /// A change whose turn has come.
     pub(super) fn due(&mut self, now: Mono) -> Option<Waiting> {
         self.0.values_mut().find_map(|quota| {
-            quota.forget(now);
-            let may = quota.waiting.is_some() && quota.taken < CHANGES_AT_ONCE;
-            may.then(|| {
-                quota.taken += 1;
-                quota.waiting.take().expect("one waits")
-            })
+            let may = quota.waiting.is_some() && quota.take(now);
+            may.then(|| quota.waiting.take().expect("one waits"))
         })
     }
 
     /// When the next turn comes.
     pub(super) fn deadline(&self) -> Option<Mono> {
         let waits = self.0.values().filter(|quota| quota.waiting.is_some());
-        waits.map(|quota| quota.since + CHANGE_EVERY).min()
+        waits.map(|quota| quota.allowance.next(CHANGE_EVERY)).min()
     }
 }
 
 impl Quota {
-    fn forget(&mut self, now: Mono) {
-        let spans = now.since(self.since).as_nanos() / CHANGE_EVERY.as_nanos();
-        match u32::try_from(spans).ok().filter(|spans| *spans < self.taken) {
-            Some(spans) => {
-                self.taken -= spans;
-                self.since = self.since + spans * CHANGE_EVERY;
-            }
-            None => (self.taken, self.since) = (0, now),
-        }
+    fn take(&mut self, now: Mono) -> bool {
+        self.allowance.take(now, CHANGES_AT_ONCE, CHANGE_EVERY)
     }
 }

@@ -45,7 +45,8 @@ pub fn manifest(operators: u8, seq: u64) -> Manifest {
 }
 
 pub fn config(operators: u8) -> Config {
-    Config { key: key(0), manifest: manifest(operators, 0), external: vec![], hints: vec![] }
+    let manifest = manifest(operators, 0);
+    Config { key: key(0), manifest, external: vec![], hints: vec![], discovery: None }
 }
 
 /// Operator 0's node, its disk (every write durable at once), and what came out of it.
@@ -64,6 +65,7 @@ pub struct Lone {
     readers: BTreeMap<LinkId, Reader>,
     next_link: u64,
     writes: Vec<Ticket>,
+    pub datagrams: Vec<(SocketAddr, Bytes)>,
 }
 
 impl Lone {
@@ -89,6 +91,7 @@ impl Lone {
             readers: BTreeMap::new(),
             next_link: 0,
             writes: vec![],
+            datagrams: vec![],
         }
     }
 
@@ -133,6 +136,7 @@ impl Lone {
                 self.disk.insert(row.key, row);
                 self.writes.push(ticket);
             }
+            Output::Datagram { to, bytes } => self.datagrams.push((to, bytes)),
             Output::Event(event) => self.events.push(event),
             Output::Count(counter) => *self.counts.entry(counter).or_default() += 1,
             Output::Send { link, bytes } => {

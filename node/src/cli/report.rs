@@ -28,6 +28,10 @@ pub(super) fn event(event: &Event) -> Value {
         }
         Event::Damaged { what } => line("damaged", json!({ "what": what })),
         Event::KeyInUseElsewhere => line("key_in_use_elsewhere", json!({})),
+        Event::Answered { id, answer } => {
+            line("answered", json!({ "id": id, "answer": format!("{answer:?}") }))
+        }
+        Event::Talk(talk) => line("talk", json!({ "from": talk.from.at.to_string() })),
         Event::SeqExhausted => line("seq_exhausted", json!({})),
     }
 }

@@ -31,6 +31,7 @@ pub(super) fn log(event: &Event) {
         Event::KeyInUseElsewhere => {
             error!("another node runs with our key: stop one of the two");
         }
+        Event::Answered { .. } | Event::Talk(_) => {}
         Event::SeqExhausted => {
             error!("our record is at the largest sequence number and can never be replaced");
         }

@@ -113,7 +113,8 @@ fn operator(
         Uplink::Direct => Vec::new(),
     };
     let hints = told.into_iter().map(|other| (index(other), at[other])).collect();
-    Config { key: key.clone(), manifest: manifest("cluster", 0xc1, records), external, hints }
+    let manifest = manifest("cluster", 0xc1, records);
+    Config { key: key.clone(), manifest, external, hints, discovery: None }
 }
 
 /// A stranger believes in a cluster of its own making, to which it counts the operators: so it
@@ -123,7 +124,7 @@ fn stranger(key: &SecretKey, records: &[Signed], at: &[SocketAddr]) -> Config {
         records.iter().cloned().chain([Signed::sign(key, 1, &Endpoints::default())]).collect();
     let hints = (0..records.len()).map(|who| (index(who), at[who])).collect();
     let manifest = manifest("forged cluster", 0xf0, &forged);
-    Config { key: key.clone(), manifest, external: Vec::new(), hints }
+    Config { key: key.clone(), manifest, external: Vec::new(), hints, discovery: None }
 }
 
 fn manifest(name: &str, mark: u8, records: &[Signed]) -> Manifest {

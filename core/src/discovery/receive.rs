@@ -1,0 +1,244 @@
+//! Packets on their way in: which session they belong to, challenges and handshakes.
+
+use std::net::SocketAddr;
+
+use super::challenge::Challenge;
+use super::cipher::Mask;
+use super::contact::Contact;
+use super::handshake::{self, ChallengeData};
+use super::message::Message;
+use super::packet::{self, CHALLENGEABLE_BYTES_MIN, Kind, PACKET_BYTES_MAX, Packet};
+use super::request::State;
+use super::send::iv;
+use super::session::{Ciphers, Session};
+use super::{Discovery, is_limited};
+use crate::count::Counter;
+use crate::keys::{Point, Signature};
+use crate::record::{Claimed, Signed, is_usable};
+use crate::time::Mono;
+
+/// What a handshake claims.
+struct Handshake<'a> {
+    signature: Signature,
+    ephemeral: &'a [u8; 33],
+    record: Option<&'a [u8]>,
+}
+
+/// Why a handshake was refused. State: the challenge counts the failure; no session is touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refused {
+    /// No record, and none stored (R30); or not that of the node that the packet names (R29).
+    Record,
+    /// The ephemeral key is no point, or the signature is not over this challenge (R31).
+    Proof,
+    /// The message does not decrypt (R31).
+    Message,
+}
+
+impl Discovery {
+    /// A datagram arrived. Whatever is wrong with it, it costs a counter and nothing else.
+    pub fn datagram(&mut self, now: Mono, from: SocketAddr, bytes: &[u8]) {
+        if self.own.is_none() || !is_usable(from) {
+            return self.count(Counter::PacketsIgnored);
+        }
+        let mut scratch = [0; PACKET_BYTES_MAX];
+        let Ok(packet) = Packet::decode(&self.mask, bytes, &mut scratch) else {
+            return self.count(Counter::PacketsInvalid);
+        };
+        let challenge = packet.challenge_data();
+        let Packet { ad, nonce, kind, message } = packet;
+        match kind {
+            Kind::Ordinary { src } => {
+                let contact = Contact::new(src, from);
+                let opened = src != self.id && self.open(now, &contact, &nonce, ad, message);
+                match opened.then(|| plaintext(message)) {
+                    Some(text) => self.said(now, contact, text),
+                    None => self.challenge(now, contact, &nonce, bytes.len()),
+                }
+            }
+            Kind::WhoAreYou { enr_seq, .. } => {
+                let challenge = challenge.expect("a WHOAREYOU has challenge data");
+                self.challenged(now, from, &nonce, &challenge, enr_seq);
+            }
+            Kind::Handshake { src, signature, ephemeral, record } => {
+                let contact = Contact::new(src, from);
+                let handshake = Handshake { signature, ephemeral, record };
+                if self.shaken(now, contact, &handshake, &nonce, ad, message) {
+                    self.said(now, contact, plaintext(message));
+                }
+            }
+        }
+    }
+
+    /// Decrypts with the session's keys, or with those of a handshake of ours, which are proved by
+    /// that (R32).
+    fn open(
+        &mut self,
+        now: Mono,
+        contact: &Contact,
+        nonce: &packet::Nonce,
+        ad: &[u8],
+        message: &mut [u8],
+    ) -> bool {
+        if self
+            .sessions
+            .get(contact)
+            .is_some_and(|session| session.open(nonce, ad, message).is_some())
+        {
+            return true;
+        }
+        let pending = self.requests.pending(contact);
+        if pending.is_none_or(|pending| pending.open(nonce, ad, message).is_none()) {
+            return false;
+        }
+        let (ciphers, record) = self.requests.proved(contact).expect("they have just decrypted");
+        self.establish(now, *contact, record, ciphers);
+        true
+    }
+
+    /// New keys are proved: there is a session now, and whoever waited for one has its turn.
+    fn establish(&mut self, now: Mono, contact: Contact, record: Signed, ciphers: Ciphers) {
+        match self.sessions.get(&contact) {
+            Some(session) => session.renew(record, ciphers),
+            None => {
+                let session = Session::new(Mask::of(&contact.id), record, ciphers);
+                self.sessions.insert(contact, session);
+            }
+        }
+        self.count(Counter::Sessions);
+        for id in self.requests.ready(&contact) {
+            self.send_request(now, id);
+        }
+    }
+
+    /// We cannot read this: who are you? Never more bytes than came (63 for 87), the same
+    /// challenge while one is under way (R36, and what every implementation expects).
+    fn challenge(&mut self, now: Mono, to: Contact, nonce: &packet::Nonce, size: usize) {
+        if size < CHALLENGEABLE_BYTES_MIN || to.id == self.id {
+            return self.count(Counter::PacketsInvalid);
+        }
+        if let Some(Challenge { data, .. }) = self.challenges.live(now, &to) {
+            let bytes = packet::who_are_you_again(&Mask::of(&to.id), data);
+            return self.emit(to.at, bytes);
+        }
+        let record = self.known(&to);
+        let enr_seq = record.as_ref().map_or(0, Signed::seq);
+        let id_nonce = iv(&mut self.chance);
+        let mask = Mask::of(&to.id);
+        let (bytes, data) =
+            packet::who_are_you(&mask, &iv(&mut self.chance), nonce, &id_nonce, enr_seq);
+        self.challenges.add(now, to, data, record);
+        self.emit(to.at, bytes);
+        self.count(Counter::Challenges);
+    }
+
+    /// The newest record that we hold of whoever is there.
+    pub(super) fn known(&self, contact: &Contact) -> Option<Signed> {
+        let in_table = || self.table.get(&contact.id).map(|node| node.record().clone());
+        let in_session = || self.sessions.peek(contact).map(|session| session.record.clone());
+        self.memory.get(&contact.id).cloned().or_else(in_table).or_else(in_session)
+    }
+
+    /// Somebody challenges the packet with this nonce. It counts only from where that packet went
+    /// (R34), and only once (R35).
+    fn challenged(
+        &mut self,
+        now: Mono,
+        from: SocketAddr,
+        nonce: &packet::Nonce,
+        challenge: &ChallengeData,
+        enr_seq: u64,
+    ) {
+        let asked = self.requests.by_nonce(nonce).filter(|(_, request)| request.to.at == from);
+        let Some((id, request)) = asked else {
+            return self.count(Counter::ChallengesUnasked);
+        };
+        match request.state {
+            State::Sent(_) => self.shake_hands(now, id, challenge, enr_seq),
+            State::Handshaken(_) => self.fail(now, id),
+            State::Waiting => unreachable!("what waits was not sent"),
+        }
+    }
+
+    /// Somebody answers a challenge of ours. Answers whether it is proved who it is, and its
+    /// message decrypted.
+    fn shaken(
+        &mut self,
+        now: Mono,
+        contact: Contact,
+        handshake: &Handshake<'_>,
+        nonce: &packet::Nonce,
+        ad: &[u8],
+        message: &mut [u8],
+    ) -> bool {
+        let Some(challenge) = self.challenges.live(now, &contact) else {
+            self.count(Counter::HandshakesUnasked);
+            return false;
+        };
+        let (data, stored) = (challenge.data.clone(), challenge.record.clone());
+        if !self.budget.take(now, contact.at, is_limited(contact.at)) {
+            self.count(Counter::HandshakesDelayed);
+            return false;
+        }
+        match self.prove(&contact, handshake, &data, stored, (nonce, ad, message)) {
+            Ok((record, ciphers)) => {
+                self.challenges.met(&contact);
+                self.establish(now, contact, record.clone(), ciphers);
+                self.met(now, contact, &record);
+                true
+            }
+            Err(_) => {
+                self.challenges.failed(&contact);
+                self.count(Counter::HandshakesInvalid);
+                false
+            }
+        }
+    }
+
+    /// The order of checks of R37: node id, points, record signature, id-signature, decryption.
+    fn prove(
+        &mut self,
+        contact: &Contact,
+        handshake: &Handshake<'_>,
+        challenge: &ChallengeData,
+        stored: Option<Signed>,
+        (nonce, ad, message): (&packet::Nonce, &[u8], &mut [u8]),
+    ) -> Result<(Signed, Ciphers), Refused> {
+        let included = handshake.record.map(|bytes| {
+            let claimed = Claimed::parse(bytes).map_err(|_| Refused::Record)?;
+            // The point of the ephemeral key is cheap, and made before any signature is checked.
+            Point::from_bytes(handshake.ephemeral).map_err(|_| Refused::Proof)?;
+            let verified = self.memory.verify(&claimed, |node| *node == contact.id);
+            verified.ok().flatten().ok_or(Refused::Record)
+        });
+        // An older record than the one we hold is of the same key, and replaces nothing (R69).
+        let record = match (included.transpose()?, stored) {
+            (Some(included), Some(stored)) if stored.seq() > included.seq() => stored,
+            (Some(included), _) => included,
+            (None, stored) => stored.ok_or(Refused::Record)?,
+        };
+        let (_, ephemeral) = Point::from_bytes(handshake.ephemeral).map_err(|_| Refused::Proof)?;
+        let digest = handshake::id_digest(challenge, handshake.ephemeral, &self.id);
+        if !record.public_key().point().verifies(&digest, &handshake.signature) {
+            return Err(Refused::Proof);
+        }
+        let secret = self.key.agree(&ephemeral);
+        let keys = handshake::derive(&secret, challenge, &contact.id, &self.id);
+        let ciphers = Ciphers::of_recipient(&keys);
+        ciphers.open(nonce, ad, message).ok_or(Refused::Message)?;
+        Ok((record, ciphers))
+    }
+
+    /// A message of whoever has proved who it is.
+    fn said(&mut self, now: Mono, from: Contact, plaintext: &[u8]) {
+        match Message::decode(plaintext) {
+            Ok(message) => self.heard(now, from, &message),
+            Err(_) => self.count(Counter::MessagesInvalid),
+        }
+    }
+}
+
+/// What a message decrypted to: without its tag.
+fn plaintext(message: &[u8]) -> &[u8] {
+    &message[..message.len() - super::cipher::TAG_BYTES]
+}

@@ -1,0 +1,46 @@
+//! The nodes to begin with after a restart: one row of the store, rewritten when it has changed.
+
+use bytes::Bytes;
+
+use super::Discovery;
+use crate::database::Row;
+use crate::record::{NodeId, Signed};
+
+/// The key of that row. No node has this id: a hash that is all zeros is not to be found.
+pub const SEEDS_KEY: NodeId = NodeId([0; 32]);
+/// How many nodes are remembered; those that answered most often go first.
+pub const SEEDS_MAX: usize = 256;
+
+impl Discovery {
+    /// The row of the nodes that answered.
+    #[must_use]
+    pub fn seeds_row(&self) -> Row {
+        let mut records: Vec<Bytes> = self
+            .table
+            .verified()
+            .take(SEEDS_MAX)
+            .map(|node| Bytes::copy_from_slice(node.record().as_bytes()))
+            .collect();
+        // By bytes, so that the same nodes make the same row.
+        records.sort_unstable();
+        Row { key: SEEDS_KEY, value: alloy_rlp::encode(records).into() }
+    }
+
+    /// Takes the nodes of a stored row as seeds, those whose records still verify. Answers whether
+    /// the row could be read: if not, only time is lost.
+    pub fn load_seeds(&mut self, row: &Row) -> bool {
+        assert_eq!(row.key, SEEDS_KEY);
+        let Ok(records) = <Vec<Bytes> as alloy_rlp::Decodable>::decode(&mut &row.value[..]) else {
+            return false;
+        };
+        let mut good = true;
+        for bytes in records.iter().take(SEEDS_MAX) {
+            match Signed::from_bytes(bytes) {
+                Ok(record) if record.node_id() == self.id => {}
+                Ok(record) => self.seeds.push(record),
+                Err(_) => good = false,
+            }
+        }
+        good
+    }
+}

@@ -1,0 +1,129 @@
+//! Lookups under way, and what each is for.
+
+use std::net::SocketAddr;
+
+use super::lookup::{Aim, CLOSEST, Lookup, Query};
+use super::request::{Body, Purpose};
+use super::{Act, Answer, Discovery, contact::Contact};
+use crate::count::Counter;
+use crate::record::{NodeId, Signed};
+use crate::time::Mono;
+
+/// How many lookups run side by side. More are refused: whoever wants one asks again later.
+pub const SEEKS_MAX: usize = 32;
+/// How many of the closest nodes hear of us when we looked for ourselves.
+pub const NEIGHBOURS: usize = 16;
+
+/// A lookup, numbered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeekId(pub u64);
+
+/// What a lookup is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// Our own neighbourhood, which is then told that we exist.
+    Own,
+    /// A bucket that was not refreshed for long (R78).
+    Refresh,
+    /// A node whose newest record the owner wants.
+    Resolve,
+    /// A node that the application asked for, with this number.
+    Asked(u64),
+}
+
+pub(super) struct Seek {
+    goal: Goal,
+    lookup: Lookup,
+}
+
+impl Discovery {
+    /// Looks for a node; answers whether there was room for one more lookup.
+    pub(super) fn seek(&mut self, now: Mono, target: NodeId, goal: Goal) -> bool {
+        if self.seeks.len() >= SEEKS_MAX || self.own.is_none() {
+            return false;
+        }
+        let aim = match goal {
+            Goal::Own | Goal::Refresh => Aim::Closest,
+            Goal::Resolve | Goal::Asked(_) => Aim::Record,
+        };
+        let mut seeds = self.table.closest(&target, CLOSEST);
+        if seeds.is_empty() {
+            let contacts = self.seeds.iter().filter_map(|seed| Some((seed.clone(), at(seed)?)));
+            seeds.extend(contacts);
+        }
+        let id = SeekId(self.next_seek);
+        self.next_seek += 1;
+        let lookup = Lookup::new(target, aim, self.id, seeds);
+        self.seeks.insert(id, Seek { goal, lookup });
+        self.count(Counter::Lookups);
+        self.advance(now, id);
+        true
+    }
+
+    /// Sends every query that a lookup has to make now, and ends it if it has none left.
+    pub(super) fn advance(&mut self, now: Mono, id: SeekId) {
+        while let Some(query) = self.seeks.get_mut(&id).and_then(|seek| seek.lookup.next()) {
+            let Query { to: (record, at), distances } = query;
+            let node = record.node_id();
+            let body = Body::FindNode(distances.to_vec());
+            if !self.ask(now, record, at, body, Purpose::Seek(id)) {
+                let seek = self.seeks.get_mut(&id).expect("it has just made a query");
+                seek.lookup.failed(&node);
+            }
+        }
+        if self.seeks.get(&id).is_some_and(|seek| seek.lookup.is_done()) {
+            let seek = self.seeks.remove(&id).expect("looked up above");
+            self.sought(now, seek);
+        }
+    }
+
+    /// A query of a lookup was answered (with what of it counts, and how much came), or not.
+    pub(super) fn heard_of(
+        &mut self,
+        now: Mono,
+        id: SeekId,
+        from: &NodeId,
+        answer: Option<(Vec<Signed>, usize)>,
+    ) {
+        let Some(seek) = self.seeks.get_mut(&id) else { return }; // it found what it wanted before
+        match answer {
+            Some((records, received)) => {
+                let contacts = records.into_iter().filter_map(|r| at(&r).map(|at| (r, at)));
+                seek.lookup.answered(from, contacts, received);
+            }
+            None => seek.lookup.failed(from),
+        }
+        self.advance(now, id);
+    }
+
+    fn sought(&mut self, now: Mono, seek: Seek) {
+        let Seek { goal, lookup } = seek;
+        let closest = lookup.closest();
+        match goal {
+            Goal::Own => {
+                for (record, at) in closest.into_iter().take(NEIGHBOURS) {
+                    self.announce(now, record, at);
+                }
+            }
+            Goal::Refresh | Goal::Resolve => {}
+            Goal::Asked(id) => {
+                let closest = closest.into_iter().map(|(record, _)| record).collect();
+                let answer = Answer::Found { newest: lookup.newest().cloned(), closest };
+                self.acts.push_back(Act::Answered { id, answer });
+            }
+        }
+    }
+
+    /// Tells a node that we exist and what our seq is, unless it is being told already.
+    pub(super) fn announce(&mut self, now: Mono, record: Signed, at: SocketAddr) {
+        let contact = Contact::new(record.node_id(), at);
+        if !self.requests.has(&contact, Purpose::Announce) {
+            self.ask(now, record, at, Body::Ping, Purpose::Announce);
+        }
+    }
+}
+
+/// Where a record says that discv5 answers: IPv4 first.
+pub(super) fn at(record: &Signed) -> Option<SocketAddr> {
+    record.endpoints().udp_addresses().next()
+}

@@ -1,0 +1,207 @@
+//! Messages of nodes that have proved who they are: questions are answered, answers go to whoever
+//! asked.
+
+use bytes::Bytes;
+
+use super::contact::Contact;
+use super::message::{
+    Distances, Message, NODES_RECORD_BYTES_MAX, Records, RequestId, TALK_RESPONSE_BYTES_MAX,
+};
+use super::request::{Body, NODES_PACKETS_MAX, NODES_RECORDS_MAX, Purpose};
+use super::table::Origin;
+use super::{Act, Answer, Discovery, Talk, relay};
+use crate::count::Counter;
+use crate::record::{Claimed, NodeId, Signed};
+use crate::time::Mono;
+
+/// How many records one FINDNODE is answered with, in all (R49).
+pub const RECORDS_PER_ANSWER_MAX: usize = 16;
+
+impl Discovery {
+    pub(super) fn heard(&mut self, now: Mono, from: Contact, message: &Message<'_>) {
+        match *message {
+            Message::Ping { id, enr_seq } => {
+                let pong = Message::Pong { id, enr_seq: self.own_seq(), observed: from.at };
+                self.respond(from, &pong);
+                self.told_seq(now, from, enr_seq);
+            }
+            Message::FindNode { id, distances } => self.serve_nodes(from, id, distances),
+            Message::TalkRequest { id, protocol, request } => {
+                self.serve_talk(from, id, protocol, request);
+            }
+            Message::Pong { id, enr_seq, observed } => {
+                let Some(id) = self.asked(&from, id, |body| *body == Body::Ping) else { return };
+                self.votes.vote(now, from.at.ip(), observed);
+                self.acts.push_back(Act::Observed);
+                self.conclude(now, id, Answer::Pong { enr_seq, observed });
+                self.told_seq(now, from, enr_seq);
+            }
+            Message::Nodes { id, total, records } => {
+                let find = |body: &Body| matches!(body, Body::FindNode(_));
+                let Some(id) = self.asked(&from, id, find) else { return };
+                self.take_nodes(now, from, id, total, records);
+            }
+            Message::TalkResponse { id, response } => {
+                let talk = |body: &Body| matches!(body, Body::Talk { .. });
+                let Some(id) = self.asked(&from, id, talk) else { return };
+                let answer = Answer::Talk(Bytes::copy_from_slice(response));
+                self.conclude(now, id, answer);
+            }
+        }
+    }
+
+    /// The request that a response belongs to (R58): asked of this contact, and of this kind.
+    fn asked(
+        &mut self,
+        from: &Contact,
+        id: RequestId,
+        is_kind: impl Fn(&Body) -> bool,
+    ) -> Option<u64> {
+        let ours = number(id).and_then(|id| Some((id, self.requests.get(id)?)));
+        let ours = ours.filter(|(_, request)| request.to == *from && is_kind(&request.body));
+        let ours = ours.map(|(id, _)| id);
+        if ours.is_none() {
+            self.count(Counter::ResponsesUnasked);
+        }
+        ours
+    }
+
+    /// A node has shaken hands with us: it may belong into the table, and its record may be news.
+    pub(super) fn met(&mut self, now: Mono, contact: Contact, record: &Signed) {
+        self.seen(record);
+        // Only where the record itself says that it answers: an address that it has not proved
+        // would have us probe somebody else.
+        if record.endpoints().udp_addresses().any(|at| at == contact.at) {
+            self.table.insert(now, record.clone(), contact.at, Origin::Inbound);
+        }
+    }
+
+    /// A node says how far its record has come: fetch what is newer than ours (R70).
+    fn told_seq(&mut self, now: Mono, from: Contact, enr_seq: u64) {
+        let Some(known) = self.known(&from) else { return };
+        if enr_seq > known.seq() && !self.requests.has(&from, Purpose::Fetch) {
+            self.ask(now, known, from.at, Body::FindNode(vec![0]), Purpose::Fetch);
+        }
+    }
+
+    /// NODES: our own current record at distance 0 (R48), and of the others only those that
+    /// answered (R53), as far as the asker can reach them (R55), in the order asked.
+    fn serve_nodes(&mut self, to: Contact, id: RequestId, distances: Distances<'_>) {
+        let own = distances.iter().any(|distance| distance == 0);
+        let own = own.then(|| self.own.clone()).flatten();
+        let room = RECORDS_PER_ANSWER_MAX - usize::from(own.is_some());
+        let others = distances.iter().filter(|distance| *distance != 0);
+        let others = self.table.at_distances(others, to.at.ip(), room);
+        let records: Vec<Signed> =
+            own.into_iter().chain(others.into_iter().filter(|r| r.node_id() != to.id)).collect();
+        let packets = pack(&records);
+        let total = packets.len() as u64;
+        for packet in packets {
+            let records = Records::from(packet);
+            self.respond(to, &Message::Nodes { id, total, records });
+        }
+    }
+
+    fn serve_talk(&mut self, from: Contact, id: RequestId, protocol: &[u8], request: &[u8]) {
+        match self.protocols.iter().find(|registered| **registered == protocol) {
+            Some(registered) => self.acts.push_back(Act::Talk(Talk {
+                from,
+                id,
+                protocol: registered.clone(),
+                request: Bytes::copy_from_slice(request),
+            })),
+            None => self.respond(from, &Message::TalkResponse { id, response: &[] }),
+        }
+    }
+
+    /// Answers a TALKREQ. What is too long for a packet is cut to nothing: the asker sees an empty
+    /// answer rather than half of one (R57).
+    pub fn talk_back(&mut self, talk: &Talk, response: &[u8]) {
+        let fits = response.len() <= TALK_RESPONSE_BYTES_MAX;
+        let response = if fits { response } else { &[] };
+        self.respond(talk.from, &Message::TalkResponse { id: talk.id, response });
+    }
+
+    /// One packet of a NODES answer: what of it counts is kept until the last has come.
+    fn take_nodes(&mut self, now: Mono, from: Contact, id: u64, total: u64, records: Records<'_>) {
+        let total = total.clamp(1, NODES_PACKETS_MAX);
+        let request = self.requests.get_mut(id).expect("a request that was just found");
+        request.packets += 1;
+        let last = request.packets >= total;
+        let Body::FindNode(asked) = &request.body else { unreachable!("a FINDNODE was found") };
+        let asked = asked.clone();
+        let room = NODES_RECORDS_MAX - request.records.len();
+        request.received += records.iter().count();
+        for bytes in records.iter().take(room) {
+            let Some(record) = self.take_record(now, &from, &asked, bytes) else { continue };
+            let request = self.requests.get_mut(id).expect("it has not ended yet");
+            if request.records.iter().all(|held| held.node_id() != record.node_id()) {
+                request.records.push(record);
+            }
+        }
+        if last {
+            let request = self.requests.get_mut(id).expect("it has not ended yet");
+            let records = std::mem::take(&mut request.records);
+            self.conclude(now, id, Answer::Nodes(records));
+        }
+    }
+
+    /// One record of a NODES answer, if it counts (R52): at a distance that was asked for, with a
+    /// good signature, and naming an endpoint that can be where the answerer says.
+    fn take_record(
+        &mut self,
+        now: Mono,
+        from: &Contact,
+        asked: &[u16],
+        bytes: &[u8],
+    ) -> Option<Signed> {
+        let wanted = |node: &NodeId| asked.contains(&node.log_distance(&from.id));
+        let claimed = Claimed::parse(bytes).ok();
+        let verified = claimed.and_then(|claimed| self.memory.verify(&claimed, wanted).ok()?);
+        let Some(record) = verified else {
+            self.count(Counter::RecordsInvalid);
+            return None;
+        };
+        self.seen(&record);
+        if record.node_id() == self.id {
+            return None;
+        }
+        if record.node_id() == from.id
+            && let Some(session) = self.sessions.get(from)
+            && session.record.seq() < record.seq()
+        {
+            session.record = record.clone();
+        }
+        let at = super::seek::at(&record)?;
+        if record.node_id() != from.id && !relay::may_accept(at.ip(), from.at.ip()) {
+            return None;
+        }
+        self.table.insert(now, record.clone(), at, Origin::Found);
+        Some(record)
+    }
+}
+
+/// The number of a request of ours: we number them with 8 bytes, and no peer changes that (R44).
+fn number(id: RequestId) -> Option<u64> {
+    id.as_bytes().try_into().ok().map(u64::from_be_bytes)
+}
+
+/// Cuts records into packets, as many into each as fit; one packet at least (R50).
+fn pack(mut records: &[Signed]) -> Vec<&[Signed]> {
+    let mut packets = Vec::new();
+    loop {
+        let mut room = NODES_RECORD_BYTES_MAX;
+        let fits = records.iter().take_while(|record| {
+            let size = record.as_bytes().len();
+            let fits = size <= room;
+            room = room.saturating_sub(size);
+            fits
+        });
+        let (packet, rest) = records.split_at(fits.count());
+        packets.push(packet);
+        if rest.is_empty() {
+            return packets;
+        }
+        records = rest;
+    }
+}

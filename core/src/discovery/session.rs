@@ -1,0 +1,95 @@
+//! Sessions: the keys that two endpoints share, and the nonces that they never use twice.
+
+use super::cipher::{Cipher, Mask};
+use super::handshake::Keys;
+use super::packet::Nonce;
+use crate::chance::Stream;
+use crate::record::Signed;
+
+/// How many sessions are kept; the one used longest ago goes first (R40).
+pub const SESSIONS_MAX: usize = 1024;
+
+/// One direction each.
+pub(super) struct Ciphers {
+    read: Cipher,
+    write: Cipher,
+}
+
+impl Ciphers {
+    /// Those of the side that initiated the handshake (R43).
+    pub(super) fn of_initiator(keys: &Keys) -> Self {
+        Self { read: Cipher::new(&keys.recipient), write: Cipher::new(&keys.initiator) }
+    }
+
+    /// Those of the side that challenged.
+    pub(super) fn of_recipient(keys: &Keys) -> Self {
+        Self { read: Cipher::new(&keys.initiator), write: Cipher::new(&keys.recipient) }
+    }
+
+    pub(super) fn write(&self) -> &Cipher {
+        &self.write
+    }
+
+    /// Decrypts in place; `None` leaves the message as it was.
+    pub(super) fn open(&self, nonce: &Nonce, ad: &[u8], message: &mut [u8]) -> Option<usize> {
+        self.read.open_in_place(nonce, ad, message)
+    }
+}
+
+/// What we share with a node at one endpoint.
+pub(super) struct Session {
+    /// The header mask of packets to the node.
+    pub(super) mask: Mask,
+    /// The node's record, as far as it has told us.
+    pub(super) record: Signed,
+    ciphers: Ciphers,
+    /// Those before. Both sides may shake hands at the same moment and end with either pair;
+    /// whichever the peer goes on with is then ours as well.
+    previous: Option<Box<Ciphers>>,
+    /// How many nonces were used.
+    counter: u32,
+}
+
+impl Session {
+    pub(super) fn new(mask: Mask, record: Signed, ciphers: Ciphers) -> Self {
+        Self { mask, record, ciphers, previous: None, counter: 0 }
+    }
+
+    /// New keys that are proved: the peer has used them.
+    pub(super) fn renew(&mut self, record: Signed, ciphers: Ciphers) {
+        assert_eq!(self.record.node_id(), record.node_id(), "a session is of one node");
+        let before = std::mem::replace(&mut self.ciphers, ciphers);
+        self.previous = Some(Box::new(before));
+        self.record = record;
+    }
+
+    /// A nonce never used before: counter ‖ 64 random bits (R42). `None` when the counter has come
+    /// to its end: then the session must be given up.
+    pub(super) fn nonce(&mut self, chance: &mut Stream) -> Option<Nonce> {
+        self.counter = self.counter.checked_add(1)?;
+        Some(nonce(self.counter, chance))
+    }
+
+    pub(super) fn cipher(&self) -> &Cipher {
+        self.ciphers.write()
+    }
+
+    /// Decrypts in place; answers the length, or `None`, which leaves the message as it was.
+    pub(super) fn open(&mut self, nonce: &Nonce, ad: &[u8], message: &mut [u8]) -> Option<usize> {
+        if let Some(length) = self.ciphers.open(nonce, ad, message) {
+            return Some(length);
+        }
+        let previous = self.previous.as_mut()?;
+        let length = previous.open(nonce, ad, message)?;
+        std::mem::swap(&mut self.ciphers, previous);
+        Some(length)
+    }
+}
+
+/// counter ‖ 64 random bits.
+pub(super) fn nonce(counter: u32, chance: &mut Stream) -> Nonce {
+    let mut nonce = Nonce::default();
+    nonce[..4].copy_from_slice(&counter.to_be_bytes());
+    nonce[4..].copy_from_slice(&chance.draw().to_be_bytes());
+    nonce
+}

@@ -1,0 +1,104 @@
+//! What is done at intervals: nodes are checked, buckets refreshed, and an empty table filled.
+
+use std::time::Duration;
+
+use super::Discovery;
+use super::contact::Contact;
+use super::request::{Body, Purpose};
+use super::seek::Goal;
+use super::table::Due;
+use crate::record::Signed;
+use crate::time::Mono;
+
+/// How often the bucket that was refreshed longest ago is looked up (R78).
+pub const REFRESH_EVERY: Duration = Duration::from_secs(300);
+/// How soon a node that knows nobody tries again, at first.
+pub const JOIN_AGAIN_MIN: Duration = Duration::from_secs(1);
+/// How soon at last.
+pub const JOIN_AGAIN_MAX: Duration = Duration::from_secs(60);
+/// How many sessions hear at once that our record changed; others hear with the next message.
+pub const TOLD_MAX: usize = 64;
+
+/// When what is due.
+#[derive(Default)]
+pub(super) struct Upkeep {
+    /// When to look for our own neighbourhood: until somebody answers, again and again.
+    join: Option<(Mono, Duration)>,
+    refresh: Option<Mono>,
+}
+
+impl Upkeep {
+    fn deadline(&self) -> Option<Mono> {
+        let join = self.join.map(|(at, _)| at);
+        join.into_iter().chain(self.refresh).min()
+    }
+}
+
+impl Discovery {
+    /// We are there, or somewhere else: whoever is near or in touch hears of it at once, and our
+    /// neighbourhood is looked up anew.
+    pub(super) fn start_or_tell(&mut self, now: Mono) {
+        let near = self.table.closest(&self.id, super::seek::NEIGHBOURS);
+        let mut told: Vec<(Signed, Contact)> = near
+            .into_iter()
+            .map(|(record, at)| (record.clone(), Contact::new(record.node_id(), at)))
+            .collect();
+        for (contact, session) in self.sessions.iter().take(TOLD_MAX) {
+            if !told.iter().any(|(_, other)| other == contact) {
+                told.push((session.record.clone(), *contact));
+            }
+        }
+        for (record, contact) in told {
+            self.announce(now, record, contact.at);
+        }
+        self.upkeep.join = Some((now, JOIN_AGAIN_MIN));
+        if self.upkeep.refresh.is_none() {
+            self.upkeep.refresh = Some(now + self.jitter.jittered(REFRESH_EVERY));
+        }
+        self.wake(now);
+    }
+
+    /// When [`Discovery::wake`] is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Mono> {
+        let table = self.own.as_ref().and_then(|_| self.table.deadline());
+        [self.requests.deadline(), table, self.upkeep.deadline()].into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    pub fn wake(&mut self, now: Mono) {
+        while let Some(id) = self.requests.due(now) {
+            self.fail(now, id);
+        }
+        if self.own.is_none() {
+            return;
+        }
+        while let Some(Due { record, at }) = self.table.due(now) {
+            let node = record.node_id();
+            if !self.ask(now, record, at, Body::Ping, Purpose::Check) {
+                self.table.missed(now, &node, at);
+            }
+        }
+        if self.upkeep.join.is_some_and(|(at, _)| at <= now) {
+            self.join(now);
+        }
+        if self.upkeep.refresh.is_some_and(|at| at <= now) {
+            self.upkeep.refresh = Some(now + self.jitter.jittered(REFRESH_EVERY));
+            let (distance, _) = self.table.stalest();
+            let target = self.table.target_at(distance, &mut self.jitter);
+            if self.seek(now, target, Goal::Refresh) {
+                self.table.refreshed(now, distance);
+            }
+        }
+    }
+
+    /// Looks for our own neighbourhood; soon again, if nobody has answered yet.
+    fn join(&mut self, now: Mono) {
+        let (_, wait) = self.upkeep.join.take().expect("it is due");
+        if self.table.verified().next().is_none() {
+            let again = now + self.jitter.jittered(wait);
+            self.upkeep.join = Some((again, (wait * 2).min(JOIN_AGAIN_MAX)));
+        }
+        self.seek(now, self.id, Goal::Own);
+    }
+}

@@ -1,0 +1,68 @@
+//! When to look for an operator through discovery: `resolve` asks the node where it was last, and
+//! the nodes closest to its id. (Operators that are linked need no question: they say all they
+//! hold when the link opens, and every change at once.)
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::chance::Stream;
+use crate::cluster::OperatorIndex;
+use crate::time::Mono;
+
+/// How long an operator is lost before it is looked for: most come back by themselves.
+pub const LOST_FOR: Duration = Duration::from_secs(5);
+/// How long the pause between two lookups of a lost operator grows.
+pub const AGAIN_MAX: Duration = Duration::from_secs(300);
+/// How often an operator that is linked is looked for all the same: its record may be newer
+/// elsewhere.
+pub const REFRESH_EVERY: Duration = Duration::from_secs(1800);
+/// How soon a lookup is tried again that there was no room for.
+pub const CROWDED_FOR: Duration = Duration::from_secs(1);
+
+/// When each operator is looked for next.
+#[derive(Default)]
+pub(super) struct Resolver(BTreeMap<OperatorIndex, Search>);
+
+struct Search {
+    at: Mono,
+    /// How long the next pause will be; `None` while the operator is linked.
+    pause: Option<Duration>,
+}
+
+impl Resolver {
+    /// Looks for this operator at once.
+    pub(super) fn start(&mut self, now: Mono, operator: OperatorIndex) {
+        self.0.insert(operator, Search { at: now, pause: Some(LOST_FOR) });
+    }
+
+    /// Its last link is gone.
+    pub(super) fn lost(&mut self, now: Mono, operator: OperatorIndex) {
+        self.0.insert(operator, Search { at: now + LOST_FOR, pause: Some(LOST_FOR) });
+    }
+
+    /// It is linked.
+    pub(super) fn linked(&mut self, now: Mono, operator: OperatorIndex, jitter: &mut Stream) {
+        let at = now + jitter.jittered(REFRESH_EVERY);
+        self.0.insert(operator, Search { at, pause: None });
+    }
+
+    /// An operator whose turn has come.
+    pub(super) fn due(&mut self, now: Mono, jitter: &mut Stream) -> Option<OperatorIndex> {
+        let (operator, search) = self.0.iter_mut().find(|(_, search)| search.at <= now)?;
+        let pause = search.pause.unwrap_or(REFRESH_EVERY);
+        search.at = now + jitter.jittered(pause);
+        search.pause = search.pause.map(|pause| (pause * 2).min(AGAIN_MAX));
+        Some(*operator)
+    }
+
+    /// There was no room for its lookup.
+    pub(super) fn crowded(&mut self, now: Mono, operator: OperatorIndex) {
+        if let Some(search) = self.0.get_mut(&operator) {
+            search.at = now + CROWDED_FOR;
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Mono> {
+        self.0.values().map(|search| search.at).min()
+    }
+}
