@@ -14,6 +14,21 @@ impl NodeId {
     pub fn of(point: &Point) -> Self {
         Self(super::keccak256(&point.coordinates()))
     }
+
+    /// The distance of two ids: their exclusive or, big endian (discv5-theory, "Distance").
+    #[must_use]
+    pub fn xor(&self, other: &NodeId) -> [u8; 32] {
+        std::array::from_fn(|i| self.0[i] ^ other.0[i])
+    }
+
+    /// The logarithmic distance: the bit length of [`Self::xor`], `0..=256`, zero to itself (R47).
+    #[must_use]
+    pub fn log_distance(&self, other: &NodeId) -> u16 {
+        let distance = self.xor(other);
+        let Some(first) = distance.iter().position(|byte| *byte != 0) else { return 0 };
+        let zeros = 8 * first + distance[first].leading_zeros() as usize;
+        256 - u16::try_from(zeros).expect("fewer than 256 leading zeros")
+    }
 }
 
 impl fmt::Display for NodeId {
