@@ -15,15 +15,19 @@ impl NodeId {
         Self(super::keccak256(&point.coordinates()))
     }
 
-    /// The logarithmic distance, 0 to 256: the bit length of the ids' XOR, 0 for a node itself
-    /// (discv5-theory.md, "Nodes, Records and Distances"; R47).
+    /// The distance of two ids: their exclusive or, big endian (discv5-theory, "Distance").
     #[must_use]
-    pub fn log_distance(&self, other: &Self) -> u16 {
-        let differs = self.0.iter().zip(&other.0).position(|(a, b)| a != b);
-        differs.map_or(0, |at| {
-            let same = 8 * at as u32 + (self.0[at] ^ other.0[at]).leading_zeros();
-            (256 - same) as u16
-        })
+    pub fn xor(&self, other: &NodeId) -> [u8; 32] {
+        std::array::from_fn(|i| self.0[i] ^ other.0[i])
+    }
+
+    /// The logarithmic distance: the bit length of [`Self::xor`], `0..=256`, zero to itself (R47).
+    #[must_use]
+    pub fn log_distance(&self, other: &NodeId) -> u16 {
+        let distance = self.xor(other);
+        let Some(first) = distance.iter().position(|byte| *byte != 0) else { return 0 };
+        let zeros = 8 * first + distance[first].leading_zeros() as usize;
+        256 - u16::try_from(zeros).expect("fewer than 256 leading zeros")
     }
 }
 

@@ -1,0 +1,84 @@
+//! Where others see us: our external address by the votes of those that answered our PINGs (R72).
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::relay::may_relay;
+use super::table::{CHECK_MAX, Prefix};
+use crate::record::is_usable;
+use crate::time::Mono;
+
+/// How long a vote counts: two checks of a node that answers well, jitter included, so that one
+/// lost PONG takes no vote away.
+pub const VOTE_LIFE: Duration = Duration::from_secs(15 * 60);
+/// How many voters of one mind it takes.
+pub const VOTES_NEEDED: usize = 10;
+/// How many votes are kept; beyond, the oldest goes.
+pub const VOTES_MAX: usize = 256;
+
+const _: () = assert!(VOTE_LIFE.as_secs() >= 2 * CHECK_MAX.as_secs() * 5 / 4);
+const _: () = assert!(2 * VOTES_NEEDED < VOTES_MAX);
+
+/// An address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+/// The votes: the latest of each prefix, so that one holder of many addresses has one voice.
+#[derive(Debug, Default)]
+pub struct Votes(BTreeMap<Prefix, Vote>);
+
+#[derive(Debug)]
+struct Vote {
+    seen: SocketAddr,
+    at: Mono,
+}
+
+impl Family {
+    /// The family of an address; IPv4 if it is IPv4-mapped.
+    #[must_use]
+    pub fn of(ip: IpAddr) -> Self {
+        if ip.to_canonical().is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+}
+
+impl Votes {
+    /// `voter` answered a PING of ours and saw us at `seen`. No vote is one for an address that
+    /// cannot be published, of the other family, or that the voter cannot have seen from where it
+    /// is (R55).
+    pub fn vote(&mut self, now: Mono, voter: IpAddr, seen: SocketAddr) {
+        let seen = SocketAddr::new(seen.ip().to_canonical(), seen.port());
+        let same_family = Family::of(voter) == Family::of(seen.ip());
+        if !is_usable(seen) || !same_family || !may_relay(seen.ip(), voter) {
+            return;
+        }
+        self.0.insert(Prefix::of(voter), Vote { seen, at: now });
+        if self.0.len() > VOTES_MAX {
+            let oldest = self.0.iter().min_by_key(|(_, vote)| vote.at).map(|(prefix, _)| *prefix);
+            self.0.remove(&oldest.expect("there are votes"));
+        }
+    }
+
+    /// Our address of this family, if enough voters and more than half of all agree on it.
+    #[must_use]
+    pub fn winner(&self, now: Mono, family: Family) -> Option<SocketAddr> {
+        let mut counts = BTreeMap::<SocketAddr, usize>::new();
+        let live = self.0.values().filter(|vote| now.since(vote.at) < VOTE_LIFE);
+        for vote in live.filter(|vote| Family::of(vote.seen.ip()) == family) {
+            *counts.entry(vote.seen).or_default() += 1;
+        }
+        let all: usize = counts.values().sum();
+        let (seen, votes) = counts.into_iter().max_by_key(|(_, votes)| *votes)?;
+        (votes >= VOTES_NEEDED && 2 * votes > all).then_some(seen)
+    }
+
+    /// Our own network changed: what was seen before says nothing any more.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
