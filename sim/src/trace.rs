@@ -121,6 +121,16 @@ impl Trace {
                 self.words([10, u64::from(operator.0)]);
                 self.address(address);
             }
+            Input::Datagram { from, bytes } => {
+                self.word(12);
+                self.address(from);
+                self.bytes(bytes);
+            }
+            Input::Ask { id, .. } => self.words([13, id]),
+            Input::TalkBack { response, .. } => {
+                self.word(14);
+                self.bytes(response);
+            }
             Input::Wake => self.word(11),
         }
         self.seal();
