@@ -21,7 +21,7 @@ mod link;
 
 pub use dial::{BACKOFF_MAX, BACKOFF_MIN};
 pub use frame::{FRAME_BYTES_MAX, Frame, Hello, Holding, RECORDS_PER_FRAME_MAX, Reader, VERSION};
-pub use link::{CROSSING, HELLO_WITHIN, LINKS_PER_PEER_MAX};
+pub use link::{CROSSING, HELLO_WITHIN, LINKS_PER_PEER_MAX, Reachable};
 
 use dial::{CANDIDATES_MAX, Dialer, GRACE};
 use link::Link;
