@@ -33,7 +33,8 @@ use link::Link;
 pub struct LinkId(pub u64);
 
 /// One attempt to open a link, numbered by the core. The driver answers each with
-/// [`Input::LinkOpened`] or [`Input::DialFailed`], exactly once.
+/// [`LinkOpened`](crate::node::Input::LinkOpened) or [`DialFailed`](crate::node::Input::DialFailed),
+/// exactly once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DialId(pub u64);
 
