@@ -27,11 +27,13 @@ pub enum Counter {
     RecordsStrange,
     /// Records that wait, because their signer changes too often.
     RecordsDelayed,
+    /// Words about where we are, ignored because their speaker changes them too often.
+    SightingsIgnored,
 }
 
 impl Counter {
     /// Every counter, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::LinksOpened,
         Self::Dials,
         Self::DialsFailed,
@@ -44,6 +46,7 @@ impl Counter {
         Self::RecordsInvalid,
         Self::RecordsStrange,
         Self::RecordsDelayed,
+        Self::SightingsIgnored,
     ];
 
     /// The metric's name, without prefix.
@@ -62,6 +65,7 @@ impl Counter {
             Self::RecordsInvalid => "records_invalid",
             Self::RecordsStrange => "records_strange",
             Self::RecordsDelayed => "records_delayed",
+            Self::SightingsIgnored => "sightings_ignored",
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::chance::Chance;
 use crate::cluster::{Manifest, OperatorIndex};
 use crate::database::{Database, Provenance, Row, Verdict};
-use crate::identity::Identity;
+use crate::identity::{Identity, of_this_store};
 use crate::keys::SecretKey;
 use crate::mesh::{Action, Addresses, BACKOFF_MAX, BACKOFF_MIN, Mesh};
 use crate::record::{NodeId, Signed, is_usable};
@@ -24,7 +24,7 @@ mod quota;
 
 pub use crate::count::Counter;
 pub use crate::mesh::{CloseReason, DialId, LinkId, Violation};
-use quota::Quotas;
+use quota::{Quotas, Sightings};
 
 pub use input::Input;
 pub use output::{Event, Output, Ticket};
@@ -106,6 +106,7 @@ pub struct Node {
     /// Our newest record, while it is not durable yet.
     pending: Option<(Ticket, Signed)>,
     quotas: Quotas,
+    sightings: Sightings,
     next_ticket: u64,
     /// Until when a first record waits, once the socket is bound.
     floor_by: Mono,
@@ -151,6 +152,7 @@ impl Node {
             published,
             pending: None,
             quotas: Quotas::default(),
+            sightings: Sightings::default(),
             next_ticket: 0,
             floor_by: now,
             outrun: None,
@@ -413,6 +415,9 @@ impl Node {
         let Some((_, record)) = self.pending.take_if(|(awaited, _)| *awaited <= ticket) else {
             return;
         };
+        if !of_this_store(self.database.get(&self.identity.node_id())) {
+            return; // somebody else runs with our key, and its number may be theirs: it is outrun
+        }
         self.published = Some(record.clone());
         self.tell_all(&record, None);
         self.emit(Event::OwnRecord { record });

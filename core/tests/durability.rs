@@ -421,3 +421,23 @@ fn no_seq_is_heard_twice_wherever_one_story_is_cut() {
     assert!(wipes > points, "only {wipes} wipes after a publication");
     assert_eq!(risen, wipes, "after some wipe nothing new was published");
 }
+
+/// Somebody else runs with our key, and is ahead before our answer is durable: what we signed may be
+/// a number of theirs.
+#[test]
+fn a_record_that_was_outrun_before_it_was_durable_is_never_heard() {
+    let mut bench = run(&[], &[]);
+    let ours = bench.newest_heard().expect("settled").seq();
+    let theirs = ours + 3_600_000; // beyond what our clock says
+    let (link, _) = bench.links.last_key_value().expect("everybody is linked");
+    let link = *link;
+    for seq in [theirs, theirs + 10] {
+        bench.say(link, &records(&Signed::sign(&key(0), seq, &Endpoints::at([address(9)]))));
+    }
+    while !bench.writing.is_empty() {
+        bench.durable();
+    }
+    assert_eq!(bench.newest_heard().map(Signed::seq), Some(ours), "{} was signed", theirs + 1);
+    bench.settle();
+    assert_eq!(bench.newest_heard().map(Signed::seq), Some(theirs + 11));
+}

@@ -140,6 +140,9 @@ impl Node {
     /// Where an operator sees us.
     pub(super) fn seen(&mut self, link: LinkId, from: OperatorIndex, address: SocketAddr) {
         let Some(observer) = self.mesh.link(link).map(|link| link.remote) else { return };
+        if !self.sightings.take(self.now, from) {
+            return self.count(Counter::SightingsIgnored);
+        }
         self.identity.observed(from, link, observer, address);
         self.reconsider();
     }
