@@ -66,7 +66,7 @@ pub(crate) struct SeqExhausted;
 
 /// Whether the newest record of ours is one that we issued with this data directory, and the only
 /// one with its seq.
-fn of_this_store(held: Option<&Entry>) -> bool {
+pub(crate) fn of_this_store(held: Option<&Entry>) -> bool {
     held.is_some_and(|entry| {
         entry.provenance == Provenance::Own && entry.versions.rival().is_none()
     })

@@ -11,9 +11,9 @@ use std::time::Duration;
 use crate::chance::{Chance, Stream};
 use crate::cluster::{Manifest, OperatorIndex};
 use crate::database::{Database, Provenance, Row, Verdict};
+use crate::discovery;
 use crate::discovery::seeds::SEEDS_KEY;
-use crate::discovery::{self};
-use crate::identity::Identity;
+use crate::identity::{Identity, of_this_store};
 use crate::keys::SecretKey;
 use crate::mesh::{Action, Addresses, BACKOFF_MAX, BACKOFF_MIN, Mesh};
 use crate::record::{NodeId, Signed, is_usable};
@@ -29,7 +29,7 @@ mod resolve;
 pub use crate::count::Counter;
 pub use crate::mesh::{CloseReason, DialId, LinkId, Violation};
 use discover::Searching;
-use quota::Quotas;
+use quota::{Quotas, Sightings};
 use resolve::Resolver;
 
 pub use input::Input;
@@ -122,6 +122,7 @@ pub struct Node {
     resolver: Resolver,
     /// Of what is done at intervals.
     jitter: Stream,
+    sightings: Sightings,
     next_ticket: u64,
     /// Until when a first record waits, once the socket is bound.
     floor_by: Mono,
@@ -176,6 +177,7 @@ impl Node {
             searching,
             resolver: Resolver::default(),
             jitter: chance.stream("resolve"),
+            sightings: Sightings::default(),
             next_ticket: 0,
             floor_by: now,
             outrun: None,
@@ -449,6 +451,9 @@ impl Node {
         let Some((_, record)) = self.pending.take_if(|(awaited, _)| *awaited <= ticket) else {
             return;
         };
+        if !of_this_store(self.database.get(&self.identity.node_id())) {
+            return; // somebody else runs with our key, and its number may be theirs: it is outrun
+        }
         self.published = Some(record.clone());
         self.search_as(&record);
         self.tell_all(&record, None);

@@ -12,7 +12,7 @@ use stayfound_core::mesh::{CloseReason, DialId};
 use tokio::sync::mpsc::Receiver;
 
 use crate::bare::{Bare, FIRST_WORDS};
-use crate::measure::{cpu, percentile, report, runtime};
+use crate::measure::{cpu, percentile, report, rounds, runtime};
 
 const ROUNDS: usize = 40;
 const PER_ROUND: usize = 25;
@@ -79,7 +79,7 @@ async fn measure() -> Costs {
     let (mut dialler, (mut acceptor, to)) = pair();
     let bare = Bare::new(2);
     let mut samples: [Vec<f64>; 4] = Default::default();
-    for round in 0..=ROUNDS {
+    for round in 0..=rounds(ROUNDS) {
         let mut strangers: Vec<_> = (0..PER_ROUND).map(|_| pair()).collect();
         let bare_strangers: Vec<_> = (0..PER_ROUND).map(|_| Bare::new(2)).collect();
         let start = cpu();
@@ -114,7 +114,7 @@ async fn measure() -> Costs {
 /// Prints the figures.
 pub fn figures() {
     let Costs { ours, first, bare, bare_first } = runtime().block_on(measure());
-    let links = ROUNDS * PER_ROUND;
+    let links = rounds(ROUNDS) * PER_ROUND;
     report("mesh.link_cpu", ours, "us", &format!("both ends, median of {links} links"));
     report("mesh.link_cpu_floor", bare, "us", "bare quinn and rustls, pinned certificates");
     let ratio = ours / bare;
