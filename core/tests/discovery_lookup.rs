@@ -344,6 +344,27 @@ fn r86_what_a_liar_invents_is_asked_on_its_own_path_only() {
 }
 
 #[test]
+fn r86_a_liar_that_never_runs_out_of_inventions_ends_its_own_path_only() {
+    let (mut lookup, target, [a, liar, _]) = on_three_paths(Aim::Closest);
+    let mut invented: Vec<Told> = (2_000..3_000).map(node).collect();
+    invented.sort_by_cached_key(|told| std::cmp::Reverse(id(told).xor(&target)));
+    // Ever closer ones, without end, and all of them answer.
+    let mut closer = invented.chunks(16);
+    let mut next = Some(liar);
+    let mut asked = 0;
+    while let Some(query) = next {
+        asked += 1;
+        lookup.answered(&id(&query.to), closer.next().unwrap().to_vec(), 16);
+        next = lookup.next();
+    }
+    assert_eq!(asked, PATH_QUERIES_MAX);
+    let records = THOUSAND.ask(&id(&a.to), &a.distances).unwrap();
+    let honest: BTreeSet<_> = records.iter().map(id).collect();
+    lookup.answered(&id(&a.to), records, 16);
+    assert!(honest.contains(&id(&lookup.next().unwrap().to)));
+}
+
+#[test]
 fn r86_invented_nodes_that_do_not_answer_hide_nobody() {
     let mut network = HUNDRED.clone();
     let mut chance = chance("liars");

@@ -137,7 +137,7 @@ fn r49_an_answer_is_bounded_whatever_is_asked() {
     let mut fixture = Fixture::new();
     (1..60).for_each(|n| fixture.verify_if_room(n));
     assert!(fixture.told().len() > 16);
-    let again_and_again = std::iter::repeat_n([256, 255, 0, 254, 9_999], 50).flatten();
+    let again_and_again = std::iter::repeat_n([254, 254, 0, 9_999, 255, 256], 50).flatten();
     let answer = fixture.table.at_distances(again_and_again, STRANGER, 16);
     assert_eq!(answer.len(), 16);
     let ids: BTreeSet<_> = answer.iter().map(Signed::node_id).collect();
@@ -524,6 +524,22 @@ fn an_endpoint_that_does_not_answer_is_left_alone_for_a_minute() {
     }
     assert_eq!(probes.len(), 5, "{probes:?}");
     assert!(probes.windows(2).all(|pair| pair[1] - pair[0] >= QUIET));
+}
+
+#[test]
+fn who_was_dropped_is_not_probed_again_at_once() {
+    let mut fixture = Fixture::new();
+    let nodes: Vec<_> = of_distance(256).take(BUCKET_NODES + 1).collect();
+    nodes.iter().for_each(|node| _ = fixture.find(node));
+    nodes[..BUCKET_NODES].iter().for_each(|node| assert!(fixture.answered(node)));
+    fixture.lose(&nodes[0]);
+    fixture.lose(&nodes[BUCKET_NODES]);
+    assert_eq!(fixture.find(&nodes[0]), Inserted::Added);
+    let due: Vec<_> = std::iter::from_fn(|| fixture.due()).collect();
+    assert!(!due.contains(&nodes[0]), "it was silent a moment ago");
+    fixture.now = fixture.now + QUIET;
+    let due: Vec<_> = std::iter::from_fn(|| fixture.due()).collect();
+    assert!(due.contains(&nodes[0]));
 }
 
 #[test]

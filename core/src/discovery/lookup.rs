@@ -32,6 +32,8 @@ pub const ANSWER_MAX: usize = 48;
 pub const ANSWER_CUT: usize = 16;
 /// How many nodes of a path wait to be asked; beyond, the farthest is forgotten.
 pub const UNASKED_MAX: usize = 64;
+/// How many nodes a look-up remembers at most.
+pub const CANDIDATES_MAX: usize = QUERIES_MAX + ALPHA * UNASKED_MAX;
 
 const _: () =
     assert!(ALPHA * PATH_QUERIES_MAX + CLOSEST <= QUERIES_MAX, "no path starves the rest");
@@ -258,6 +260,7 @@ impl Lookup {
                 self.forget_farthest(path);
             }
         }
+        assert!(self.candidates.len() <= CANDIDATES_MAX, "a path remembers more than its share");
     }
 
     /// A path keeps what it can still ask: a liar crowds out nobody but those of its own path.
