@@ -91,7 +91,7 @@ fn draw_options(draws: &mut Stream) -> Options {
             &[Bootstrap::Manifest, Bootstrap::Outdated, Bootstrap::Hints, Bootstrap::Line],
             draws,
         ),
-        seqs: *one_of(&[SeqStyle::One, SeqStyle::Millis], draws),
+        seqs: *one_of(&[SeqStyle::One, SeqStyle::Millis, SeqStyle::Ahead], draws),
         mix: draw_mix(draws),
         episodes: 1 + draws.below(4) as usize,
     }
