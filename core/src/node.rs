@@ -23,6 +23,7 @@ mod output;
 mod quota;
 
 pub use crate::count::Counter;
+pub use crate::identity::SEQ_LEAP;
 pub use crate::mesh::{CloseReason, DialId, LinkId, Violation};
 use quota::Quotas;
 
@@ -136,8 +137,10 @@ impl Node {
         let own = manifest.by_key(key.public_key().as_bytes()).ok_or(StartError::NotAnOperator)?;
         let own_index = own.index;
         check_external(&external)?;
-        let identity = Identity::new(key, external, manifest.faults_tolerated() + 1);
-        let jitter = Chance::new(seed).stream("dial back-off");
+        let chance = Chance::new(seed);
+        let quorum = manifest.faults_tolerated() + 1;
+        let identity = Identity::new(key, external, quorum, chance.stream("sequence leaps"));
+        let jitter = chance.stream("dial back-off");
         let mesh = Mesh::new(&manifest, identity.node_id(), jitter, now);
         let (database, damages) = Database::load(stored);
         let own = database.get(&identity.node_id());
@@ -388,8 +391,8 @@ impl Node {
         if self.outrun.is_some_and(|(at, _)| self.now < at) {
             return false;
         }
-        let own = self.identity.node_id();
-        let record = match self.identity.reissue(self.database.get(&own), self.wall()) {
+        let (own, wall) = (self.identity.node_id(), self.wall());
+        let record = match self.identity.reissue(self.database.get(&own), wall) {
             None => return false,
             Some(Err(_)) => {
                 if !std::mem::replace(&mut self.exhausted, true) {
@@ -401,7 +404,7 @@ impl Node {
         };
         let before = self.database.newest(&own).map(Signed::endpoints);
         let changed = before != Some(record.endpoints());
-        let verdict = self.database.merge(record.clone(), Provenance::Own, self.wall());
+        let verdict = self.database.merge(record.clone(), Provenance::Own, wall);
         assert_eq!(verdict, Verdict::Newest, "our own new record is above every other");
         let ticket = self.persist(&own);
         self.pending = Some((ticket, record));
