@@ -130,7 +130,8 @@ pub struct Network {
 /// What the network knows of one host.
 struct Site {
     key: PublicKey,
-    address: Option<SocketAddr>,
+    /// Where it is seen, the address that it would rather send from first.
+    addresses: Vec<SocketAddr>,
     /// The number of its running process.
     process: Option<u32>,
     links: BTreeMap<LinkId, (Wire, Side)>,
@@ -177,7 +178,7 @@ impl Network {
         let chance = chance.stream(&format!("network packets of host {}", host.0));
         self.sites.push(Site {
             key,
-            address: None,
+            addresses: Vec::new(),
             process: None,
             links: BTreeMap::new(),
             dialling: BTreeSet::new(),
@@ -189,8 +190,8 @@ impl Network {
 
     /// Where a host is, seen from outside.
     #[must_use]
-    pub fn address(&self, host: HostId) -> Option<SocketAddr> {
-        self.sites[host.0].address
+    pub fn addresses(&self, host: HostId) -> &[SocketAddr] {
+        &self.sites[host.0].addresses
     }
 
     /// Who is at an address.
@@ -237,25 +238,26 @@ impl Network {
         }
     }
 
-    /// A host is at `address` from now on, or nowhere.
+    /// A host is at these addresses from now on, and would rather send from those before; if there
+    /// are none, it is nowhere.
     ///
     /// # Panics
     /// If another host is there.
     pub fn moved(
         &mut self,
         host: HostId,
-        address: Option<SocketAddr>,
+        addresses: Vec<SocketAddr>,
         now: Moment,
         queue: &mut Queue<Event>,
     ) {
-        if let Some(left) = self.sites[host.0].address.take() {
-            self.at.remove(&left);
+        for left in &self.sites[host.0].addresses {
+            self.at.remove(left);
         }
-        self.sites[host.0].address = address;
-        if let Some(address) = address {
-            let other = self.at.insert(address, host);
+        for address in &addresses {
+            let other = self.at.insert(*address, host);
             assert!(other.is_none(), "{address} is taken by {other:?}");
         }
+        self.sites[host.0].addresses = addresses;
         for (wire, side) in self.ends(host) {
             self.refresh(wire, now, queue);
             if side == Side::Dialler {
@@ -275,10 +277,10 @@ impl Network {
     ) {
         let wire = Wire(self.wires);
         self.wires += 1;
+        let sent_from = self.source(host, target);
         let site = &mut self.sites[host.0];
         let process = site.process.expect("only a running node dials");
         site.dialling.insert(wire);
-        let sent_from = site.address;
         self.links.insert(wire, Link::dialled((host, process), dial, expected, target, sent_from));
         queue.push(now + DIAL_TIMEOUT, Due::GiveUp(wire).into());
         // Nobody there: the packet goes as far as a host's would, and nothing comes back.
@@ -368,6 +370,13 @@ impl Network {
         if self.links.get(&wire).is_some_and(Link::is_over) {
             self.links.remove(&wire);
         }
+    }
+
+    /// Where a host sends from to this address: of its own the first of that family, or the first.
+    fn source(&self, host: HostId, target: SocketAddr) -> Option<SocketAddr> {
+        let own = &self.sites[host.0].addresses;
+        let fits = own.iter().find(|own| own.is_ipv4() == target.is_ipv4());
+        fits.or(own.first()).copied()
     }
 
     /// The ends of a host that are open, and those that it dials.

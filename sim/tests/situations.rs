@@ -213,3 +213,36 @@ fn a_clock_behind_its_seq_and_only_an_ignorant_peer_in_reach() {
     world.node("C").starts();
     world.heals_within(5.s());
 }
+
+#[test]
+fn one_that_loses_the_line_it_was_known_by_goes_on_over_the_other() {
+    let mut world = Script::started(&Options::plain(4));
+    world.at(60.s()).node("B").gains("198.18.8.2");
+    world.after(60.s()).node("B").moves_to("198.18.9.2:3610");
+    world.heals_within(5.s());
+    world.after(60.s()).node("B").loses("198.18.8.2");
+    world.heals_within(5.s());
+    world.after(60.s()).is_well();
+}
+
+#[test]
+fn a_second_line_carries_on_when_the_first_is_cut() {
+    let mut world = Script::started(&Options::plain(4));
+    world.at(60.s()).node("B").gains("198.18.8.2");
+    world.after(60.s()).node("B").goes_offline();
+    world.after(45.s()); // longer than a link may be silent
+    for other in ["A", "C", "D"] {
+        assert_eq!(world.links("B", other).len(), 1, "{other}");
+    }
+    let own = world.running("B").own_record().unwrap().endpoints();
+    assert_eq!(own.quic_addresses().next(), Some("198.18.8.2:3610".parse().unwrap()));
+}
+
+#[test]
+fn a_bridge_for_containers_is_neither_published_nor_a_reason_to_part() {
+    let mut world = Script::started(&Options::plain(4));
+    let (seq, links) = (world.at(60.s()).seq_of("B"), world.links("A", "B"));
+    world.node("B").gains("172.17.0.1");
+    world.after(60.s()).is_well();
+    assert_eq!((world.seq_of("B"), world.links("A", "B")), (seq, links));
+}

@@ -32,7 +32,7 @@ impl Network {
     ) {
         let link = &self.links[&wire];
         let host = link.dialler.host;
-        if self.sites[host.0].address != link.sent_from {
+        if self.source(host, link.target) != link.sent_from {
             return; // a handshake does not migrate (RFC 9000 §9)
         }
         let acceptor = link.acceptor.as_ref().expect("an answer comes from somebody").host;
@@ -137,8 +137,8 @@ impl Network {
         if link.dialler.state == EndState::Closed {
             return;
         }
-        let sent_before_another_move = self.sites[link.dialler.host.0].address != Some(from);
-        let nobody_there = self.sites[host.0].address != Some(link.target);
+        let sent_before_another_move = self.source(link.dialler.host, link.target) != Some(from);
+        let nobody_there = self.holder(link.target) != Some(host);
         if sent_before_another_move || nobody_there || link.sent_from == Some(from) {
             return;
         }
@@ -242,9 +242,8 @@ impl Network {
         let link = &self.links[&wire];
         let (dialler, acceptor) = (link.host(Side::Dialler), link.host(Side::Acceptor));
         let (Some(near), Some(far)) = (dialler, acceptor) else { return };
-        let Some(from) = self.sites[near.0].address.filter(|at| Some(*at) != link.sent_from) else {
-            return;
-        };
+        let from = self.source(near, link.target).filter(|from| Some(*from) != link.sent_from);
+        let Some(from) = from else { return };
         let way = self.paths.bytes(near.0, far.0, &mut self.sites[near.0].chance);
         queue.push(sent + way, Due::Rebind(wire, from).into());
     }
@@ -283,10 +282,13 @@ impl Network {
     /// Whether packets get through, both ways.
     fn works(&self, link: &Link) -> bool {
         let Some(acceptor) = &link.acceptor else { return false };
-        let at = |end: &End, address: Option<SocketAddr>| {
-            let site = &self.sites[end.host.0];
-            site.process == Some(end.process) && site.address.is_some() && site.address == address
-        };
-        at(acceptor, Some(link.target)) && at(&link.dialler, link.sent_from)
+        let runs = |end: &End| self.sites[end.host.0].process == Some(end.process);
+        let there = self.holder(link.target) == Some(acceptor.host);
+        let source = self.source(link.dialler.host, link.target);
+        runs(acceptor)
+            && runs(&link.dialler)
+            && there
+            && source.is_some()
+            && source == link.sent_from
     }
 }

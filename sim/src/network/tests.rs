@@ -43,7 +43,11 @@ impl Bench {
     }
 
     fn moves(&mut self, host: HostId, to: Option<u8>) {
-        self.network.moved(host, to.map(address), self.now, &mut self.queue);
+        self.is_at(host, to.map(address).into_iter().collect());
+    }
+
+    fn is_at(&mut self, host: HostId, addresses: Vec<SocketAddr>) {
+        self.network.moved(host, addresses, self.now, &mut self.queue);
     }
 
     fn dial(&mut self, from: HostId, number: u64, expected: HostId, at: u8) {
@@ -341,4 +345,36 @@ fn a_dialler_that_moves_during_the_handshake_fails() {
     bench.run(10.s());
     assert_eq!(bench.take(A), ["failed"]);
     assert!(bench.quiet(B));
+}
+
+#[test]
+fn a_host_with_two_addresses_answers_at_both_and_sends_from_the_first() {
+    let mut bench = Bench::new();
+    bench.is_at(A, vec![address(1), address(11)]);
+    bench.is_at(B, vec![address(2), address(12)]);
+    bench.dial(A, 1, B, 12);
+    bench.accepts(B, 0);
+    bench.run(1.s());
+    assert_eq!(bench.take(A), ["dialled", "\"hello"]);
+    let seen = |bench: &Bench| bench.network.links.values().next().unwrap().sent_from;
+    assert_eq!(seen(&bench), Some(address(1)));
+    bench.is_at(B, vec![address(12)]);
+    bench.is_at(A, vec![address(11)]); // its first interface is gone: the link goes on from the second
+    bench.run(11.s());
+    assert_eq!(bench.take(B), ["moved"]);
+    assert_eq!(seen(&bench), Some(address(11)));
+    bench.is_at(B, vec![address(2)]);
+    bench.run(31.s());
+    assert_eq!((bench.take(A), bench.take(B)), (vec!["closed".into()], vec!["closed".into()]));
+}
+
+#[test]
+fn a_host_sends_from_an_address_of_the_family_that_it_sends_to() {
+    let mut bench = Bench::new();
+    let six: SocketAddr = "[2001:db8::1]:3610".parse().unwrap();
+    bench.is_at(A, vec![address(1), six]);
+    assert_eq!(bench.network.source(A, address(2)), Some(address(1)));
+    assert_eq!(bench.network.source(A, six), Some(six));
+    bench.is_at(A, vec![six]);
+    assert_eq!(bench.network.source(A, address(2)), Some(six), "the way there translates");
 }

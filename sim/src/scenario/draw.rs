@@ -5,13 +5,14 @@
 //! quiet, and then everything is expected to be well.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use stayfound_core::chance::{Chance, Stream};
 
 use super::build::{self, Addresses};
-use super::{Bootstrap, Families, Fault, FaultKind, Line, Options, Scenario, SeqStyle, What};
+use super::{Bootstrap, Families, Fault, FaultKind, Interfaces, Line, Options, Scenario};
+use super::{SeqStyle, What};
 use crate::event::HostId;
 use crate::host::{DiskSpeed, Uplink};
 use crate::moment::{Moment, Units};
@@ -42,6 +43,7 @@ impl Scenario {
             reach: build_reach(&setup),
             at: setup.hosts.iter().map(|host| host.address).collect(),
             free: Vec::new(),
+            others: setup.hosts.iter().map(|host| host.others.clone()).collect(),
             absent: BTreeSet::new(),
             draws: chance.stream("schedule"),
             schedule: Vec::new(),
@@ -87,6 +89,16 @@ fn draw_options(draws: &mut Stream) -> Options {
         loss: *one_of(&[Loss(0), Loss(0), Loss(1), Loss(10), Loss(50), Loss(100)], draws),
         disks: *one_of(&[DiskSpeed::Fast, DiskSpeed::Slow], draws),
         families: *one_of(&[Families::V4, Families::V4, Families::V6, Families::Mixed], draws),
+        interfaces: *one_of(
+            &[
+                Interfaces::One,
+                Interfaces::One,
+                Interfaces::Private,
+                Interfaces::Public,
+                Interfaces::Mixed,
+            ],
+            draws,
+        ),
         bootstrap: *one_of(
             &[Bootstrap::Manifest, Bootstrap::Outdated, Bootstrap::Hints, Bootstrap::Line],
             draws,
@@ -137,6 +149,8 @@ struct Draft<'a> {
     at: Vec<SocketAddr>,
     /// Addresses that somebody has left.
     free: Vec<SocketAddr>,
+    /// The addresses that everybody's other interfaces will have.
+    others: Vec<BTreeSet<IpAddr>>,
     /// Who has died and not started again.
     absent: BTreeSet<usize>,
     addresses: Addresses,
@@ -209,9 +223,14 @@ impl Draft<'_> {
         reach.settled();
         self.reach = reach;
         for index in first..self.schedule.len() {
-            if let Some(Fault { host, what: What::Move(to) }) = self.schedule[index].fault {
-                let left = std::mem::replace(&mut self.at[host.0], to);
-                self.free.push(left);
+            let Some(Fault { host: HostId(host), what }) = self.schedule[index].fault else {
+                continue;
+            };
+            match what {
+                What::Move(to) => self.free.push(std::mem::replace(&mut self.at[host], to)),
+                What::Up(ip) => drop(self.others[host].insert(ip)),
+                What::Down(ip) => drop(self.others[host].remove(&ip)),
+                What::Start | What::Crash | What::Wipe | What::Offline => {}
             }
         }
         let at = &self.at;
@@ -243,6 +262,7 @@ impl Draft<'_> {
             (FaultKind::Outage, _, [_, ..]) => self.outage(&anybody, at),
             (FaultKind::Crash, _, [_, ..]) => self.crash(&anybody, false, at),
             (FaultKind::Wipe, _, [_, ..]) => self.crash(&anybody, true, at),
+            (FaultKind::Interface, _, [_, ..]) => self.interface(&anybody, at),
             (FaultKind::Blackout, _, [_, _, ..]) => self.blackout(&anybody, at),
             (FaultKind::Absence, _, [_, ..]) => {
                 vec![line(at, *one_of(&anybody, &mut self.draws), What::Crash)]
@@ -332,6 +352,24 @@ impl Draft<'_> {
         let span = *one_of(&[100.ms(), 5.s(), 90.s(), 600.s()], &mut self.draws);
         lines.push(line(at + 1.ms() + self.up_to(span), who, What::Start));
         lines
+    }
+
+    fn interface(&mut self, anybody: &[usize], at: Moment) -> Vec<Line> {
+        let who = *one_of(anybody, &mut self.draws);
+        let there: Vec<IpAddr> = self.others[who].iter().copied().collect();
+        let (first, then) = if !there.is_empty() && self.draws.hits(1, 2) {
+            let ip = *one_of(&there, &mut self.draws);
+            (What::Down(ip), What::Up(ip))
+        } else {
+            let private = self.draws.hits(1, 4);
+            let addresses = &mut self.addresses;
+            let ip = if private { addresses.private() } else { addresses.fresh().ip() };
+            (What::Up(ip), What::Down(ip))
+        };
+        let span = *one_of(&[100.ms(), 10.s(), 120.s()], &mut self.draws);
+        let later = at + 1.ms() + self.up_to(span);
+        let back = self.draws.hits(1, 2).then(|| line(later, who, then));
+        [line(at, who, first)].into_iter().chain(back).collect()
     }
 
     fn blackout(&mut self, anybody: &[usize], at: Moment) -> Vec<Line> {
