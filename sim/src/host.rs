@@ -17,6 +17,9 @@ use crate::moment::Moment;
 /// The wall clock of every host when the world begins: 2026-01-01T00:00:00Z.
 pub const EPOCH: Wall = Wall(1_767_225_600_000);
 
+/// How late a process may hear of a change of its host's interfaces.
+pub(crate) const NOTICE_MAX: Duration = Duration::from_millis(200);
+
 /// How a host is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Uplink {
@@ -81,6 +84,21 @@ pub(crate) struct Disk {
     done_at: Moment,
     speed: DiskSpeed,
     chance: Stream,
+}
+
+impl DiskSpeed {
+    /// The longest that a write takes.
+    pub(crate) fn slowest(self) -> Duration {
+        Duration::from_micros(self.micros().1)
+    }
+
+    /// Microseconds: least and most.
+    fn micros(self) -> (u64, u64) {
+        match self {
+            Self::Fast => (100, 5_000),
+            Self::Slow => (20_000, 800_000),
+        }
+    }
 }
 
 impl fmt::Display for DiskSpeed {
@@ -151,7 +169,7 @@ impl Host {
 
     /// When the process hears of a change: never before it heard of the one before.
     pub(crate) fn notice_at(&mut self, now: Moment) -> Moment {
-        let late = Duration::from_micros(self.notices.below(200_000));
+        let late = Duration::from_micros(self.notices.below(NOTICE_MAX.as_micros() as u64));
         self.told_at = self.told_at.max(now + late);
         self.told_at
     }
@@ -196,10 +214,7 @@ impl Disk {
 
     /// Takes a write; answers when it will be durable.
     pub(crate) fn write(&mut self, now: Moment, ticket: Ticket, row: Row) -> Moment {
-        let (least, most) = match self.speed {
-            DiskSpeed::Fast => (100, 5_000),
-            DiskSpeed::Slow => (20_000, 800_000),
-        };
+        let (least, most) = self.speed.micros();
         let takes = Duration::from_micros(least + self.chance.below(most - least));
         self.done_at = self.done_at.max(now + takes);
         self.writes.push_back((ticket, row));

@@ -20,6 +20,7 @@ use crate::world::Setup;
 
 pub(crate) mod build;
 pub(crate) mod draw;
+mod healing;
 mod options;
 
 pub use options::{Bootstrap, Families, FaultKind, Interfaces, Options, SeqStyle};

@@ -62,6 +62,8 @@ pub struct World {
     outputs: Vec<Output>,
     /// Whose turn it is, for whoever asks after a panic.
     turn: HostId,
+    /// When the last fault was.
+    quiet_since: Moment,
 }
 
 impl World {
@@ -77,6 +79,7 @@ impl World {
             trace,
             outputs: Vec::new(),
             turn: HostId(0),
+            quiet_since: Moment::default(),
         };
         for (place, host) in setup.hosts.iter().enumerate() {
             let label = |what: &str| chance.stream(&format!("{what} of host {place}"));
@@ -227,6 +230,7 @@ impl World {
             return Ok(false);
         }
         self.trace.fault(self.now, fault);
+        self.quiet_since = self.now;
         if self.is_operator(host) {
             self.oracle.reach.apply(fault);
         }
@@ -450,9 +454,10 @@ impl World {
         let addresses: Vec<_> =
             (0..self.hosts.len()).map(|host| self.network.addresses(HostId(host))).collect();
         let open: Vec<OpenLink> = self.network.open_links().collect();
-        self.oracle
-            .verdict(&views, &open, &addresses)
-            .map_err(|sentence| Finding::liveness(self.now, sentence))
+        self.oracle.verdict(&views, &open, &addresses).map_err(|sentence| {
+            let quiet = (self.now - self.quiet_since).as_secs_f64();
+            Finding::liveness(self.now, format!("{sentence}, {quiet:.3} s after the last fault"))
+        })
     }
 }
 

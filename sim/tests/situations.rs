@@ -246,3 +246,17 @@ fn a_bridge_for_containers_is_neither_published_nor_a_reason_to_part() {
     world.after(60.s()).is_well();
     assert_eq!((world.seq_of("B"), world.links("A", "B")), (seq, links));
 }
+
+#[test]
+fn an_outage_that_no_node_can_notice_ends_with_the_next_round_of_dials() {
+    let options = Options { forwarded: 4, ..Options::plain(4) };
+    let mut world = Script::started(&options);
+    for name in ["A", "B", "C", "D"] {
+        world.at(60.s()).node(name).goes_offline();
+    }
+    for (name, n) in ["A", "B", "C", "D"].into_iter().zip(1..) {
+        world.at(600.s()).node(name).moves_to(&format!("198.18.0.{n}:3610"));
+    }
+    let took = world.heals_within(options.heals_within());
+    assert!(took > 5.s(), "back-offs had grown long: {took:?}");
+}

@@ -2,7 +2,8 @@
 //!
 //! Most runs leave most faults out. Every schedule leaves the network a way to heal: a fault after
 //! which it had none (as [`Reach`] sees it) is not drawn. After each burst of faults there is
-//! quiet, and then everything is expected to be well.
+//! quiet for as long as healing may take ([`Options::heals_within`]), and then everything is
+//! expected to be well.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -19,10 +20,6 @@ use crate::moment::{Moment, Units};
 use crate::network::{Latency, Loss};
 use crate::oracle::Reach;
 use crate::world::Setup;
-
-/// How long everything is left alone before it is expected to be well: idle time-out, the longest
-/// back-off with its jitter, and dials that fail, several times over.
-pub const QUIET: Duration = Duration::from_secs(240);
 
 impl Scenario {
     /// The scenario of a seed.
@@ -49,6 +46,7 @@ impl Scenario {
             schedule: Vec::new(),
             addresses,
             setup: &setup,
+            quiet: options.heals_within(),
         };
         draft.start();
         for _ in 0..options.episodes {
@@ -144,6 +142,8 @@ fn build_reach(setup: &Setup) -> Reach {
 /// A schedule in the making.
 struct Draft<'a> {
     setup: &'a Setup,
+    /// How long healing may take.
+    quiet: Duration,
     reach: Reach,
     /// Where everybody will be.
     at: Vec<SocketAddr>,
@@ -170,7 +170,8 @@ impl Draft<'_> {
 
     /// Some faults close to one another, then quiet.
     fn episode(&mut self, mix: &[FaultKind]) {
-        let begin = self.end() + 10.s() + self.up_to(50.s());
+        let pause = *one_of(&[0.s(), 60.s(), 300.s()], &mut self.draws);
+        let begin = self.end() + self.up_to(pause);
         let first = self.schedule.len();
         for who in self.absent.clone() {
             if self.draws.hits(2, 3) {
@@ -235,7 +236,7 @@ impl Draft<'_> {
         }
         let at = &self.at;
         self.free.retain(|free| !at.contains(free));
-        self.schedule.push(Line { at: self.end() + QUIET, fault: None });
+        self.schedule.push(Line { at: self.end() + self.quiet, fault: None });
     }
 
     /// A fault of this kind that begins at this time; nothing if there is nobody to suffer it.
@@ -334,7 +335,7 @@ impl Draft<'_> {
         let who = *one_of(anybody, &mut self.draws);
         let elsewhere = !self.is_fixed(who) && self.draws.hits(1, 2);
         let to = if elsewhere { self.address_for(who) } else { self.at[who] };
-        let span = *one_of(&[20.s(), 120.s()], &mut self.draws);
+        let span = *one_of(&[20.s(), 120.s(), 600.s()], &mut self.draws);
         let back = at + 1.ms() + self.up_to(span);
         vec![line(at, who, What::Offline), line(back, who, What::Move(to))]
     }

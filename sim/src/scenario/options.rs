@@ -171,6 +171,7 @@ impl Options {
             ("seqs", self.seqs.to_string()),
             ("mix", mix.join(" ")),
             ("episodes", self.episodes.to_string()),
+            ("heals_within", format!("{:.1} s", self.heals_within().as_secs_f64())),
         ]
     }
 }
