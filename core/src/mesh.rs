@@ -19,11 +19,11 @@ mod dial;
 mod frame;
 mod link;
 
-pub use dial::{BACKOFF_MAX, BACKOFF_MIN};
+pub use dial::{BACKOFF_MAX, BACKOFF_MIN, CANDIDATES_MAX, GRACE, STAGGER};
 pub use frame::{FRAME_BYTES_MAX, Frame, Hello, Holding, RECORDS_PER_FRAME_MAX, Reader, VERSION};
 pub use link::{CROSSING, HELLO_WITHIN, LINKS_PER_PEER_MAX, Reachable};
 
-use dial::{CANDIDATES_MAX, Dialer, GRACE};
+use dial::Dialer;
 use link::Link;
 
 /// A link: one authenticated, ordered, reliable stream of bytes each way between us and a peer

@@ -27,6 +27,7 @@ mod quota;
 mod resolve;
 
 pub use crate::count::Counter;
+pub use crate::identity::SEQ_LEAP;
 pub use crate::mesh::{CloseReason, DialId, LinkId, Violation};
 use discover::Searching;
 use quota::{Quotas, Sightings};
@@ -157,7 +158,8 @@ impl Node {
         let seeds = stored.iter().find(|row| row.key == SEEDS_KEY);
         let searching = discovery
             .map(|settings| Searching::new(key.clone(), settings, &chance, &manifest, seeds, now));
-        let mut identity = Identity::new(key, external, manifest.faults_tolerated() + 1);
+        let quorum = manifest.faults_tolerated() + 1;
+        let mut identity = Identity::new(key, external, quorum, chance.stream("sequence leaps"));
         if manifest.operators().len() == 1 {
             identity.know_floor(); // there is nobody to wait for
         }
@@ -426,8 +428,8 @@ impl Node {
         if self.outrun.is_some_and(|(at, _)| self.now < at) {
             return false;
         }
-        let own = self.identity.node_id();
-        let record = match self.identity.reissue(self.database.get(&own), self.wall()) {
+        let (own, wall) = (self.identity.node_id(), self.wall());
+        let record = match self.identity.reissue(self.database.get(&own), wall) {
             None => return false,
             Some(Err(_)) => {
                 if !std::mem::replace(&mut self.exhausted, true) {
@@ -439,7 +441,7 @@ impl Node {
         };
         let before = self.database.newest(&own).map(Signed::endpoints);
         let changed = before != Some(record.endpoints());
-        let verdict = self.database.merge(record.clone(), Provenance::Own, self.wall());
+        let verdict = self.database.merge(record.clone(), Provenance::Own, wall);
         assert_eq!(verdict, Verdict::Newest, "our own new record is above every other");
         let ticket = self.persist(&own);
         self.pending = Some((ticket, record));
