@@ -16,6 +16,9 @@ use crate::time::Mono;
 
 /// How often the nodes that answer are written down, if they are others than before.
 pub const SEEDS_EVERY: Duration = Duration::from_secs(60);
+/// How soon after the start for the first time: a node that runs for less than a minute is to know
+/// somebody the next time as well.
+pub const SEEDS_FIRST: Duration = Duration::from_secs(10);
 
 /// The discovery of a node, and what was written down of it last.
 pub(super) struct Searching {
@@ -42,7 +45,7 @@ impl Searching {
         }
         let empty = discovery.seeds_row();
         let seeds = stored.cloned().unwrap_or(empty);
-        Self { discovery, seeds, seeds_at: now + SEEDS_EVERY }
+        Self { discovery, seeds, seeds_at: now + SEEDS_FIRST }
     }
 
     pub(super) fn deadline(&self) -> Mono {
