@@ -32,6 +32,7 @@ pub use crate::mesh::{CloseReason, DialId, LinkId, Violation};
 use discover::Searching;
 use quota::{Quotas, Sightings};
 use resolve::Resolver;
+pub use resolve::{AGAIN_MAX, LOST_FOR, REFRESH_EVERY};
 
 pub use input::Input;
 pub use output::{Event, Output, Ticket};
@@ -356,12 +357,18 @@ impl Node {
                 self.floor_by = self.now + FLOOR_WITHIN;
                 self.mesh.start(self.now);
             }
-            Some(before) if before != local => self.mesh.we_moved(self.now, true),
+            Some(before) if before != local => self.lost_socket(),
             Some(_) => {}
         }
-        if before != Some(local) {
-            self.begin_search(before.is_none());
+        if before.is_none() {
+            self.begin_search();
         }
+    }
+
+    /// Our socket or our interface is another.
+    fn lost_socket(&mut self) {
+        self.mesh.we_moved(self.now, true);
+        self.search_anew();
     }
 
     /// An address more leaves links as they are, unless it is where we are from now on, or it ends
@@ -369,7 +376,7 @@ impl Node {
     fn address_up(&mut self, ip: IpAddr) {
         let back_online = self.identity.address_up(ip);
         if self.reissue() || back_online {
-            self.mesh.we_moved(self.now, true);
+            self.lost_socket();
         }
     }
 
@@ -378,7 +385,7 @@ impl Node {
         let concerns = self.identity.concerns(ip);
         self.identity.address_down(ip);
         if self.reissue() || concerns {
-            self.mesh.we_moved(self.now, true);
+            self.lost_socket();
         }
     }
 
