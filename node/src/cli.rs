@@ -25,6 +25,8 @@ mod run;
 
 /// How long a node is given to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
+/// How long whoever reads our output is given to read the last of it when we were asked to stop.
+const LAST_WITHIN: Duration = Duration::from_millis(300);
 
 /// Keeps the operators of a distributed-validator cluster findable for one another, however their
 /// addresses move.
@@ -60,20 +62,33 @@ pub fn main() -> ExitCode {
             return if printed.is_ok() { code.into() } else { Failure::RUNNING.into() };
         }
     };
-    match execute(arguments.command) {
-        Ok(()) => ExitCode::SUCCESS,
+    let log = match Printer::new(io::stderr(), unread) {
+        Ok(log) => log,
+        Err(why) => {
+            let _ = writeln!(io::stderr(), "stayfound: {why}"); // if anybody is left to tell
+            return Failure::RUNNING.into();
+        }
+    };
+    match execute(arguments.command, &log) {
+        Ok(()) => {
+            log.flush(LAST_WITHIN);
+            ExitCode::SUCCESS
+        }
         Err(failure) => {
-            // There is nobody left to tell if standard error is closed.
-            let _ = writeln!(io::stderr(), "stayfound: {failure}");
+            log.print(format!("stayfound: {failure}\n").into_bytes());
+            log.flush(STOP_WITHIN);
             failure.code.into()
         }
     }
 }
 
-fn execute(command: Command) -> Result<(), Failure> {
+/// What the log says in the place of lines that were dropped.
+fn unread(lines: usize) -> String {
+    format!("({lines} lines were not read in time)\n")
+}
+
+fn execute(command: Command, log: &Printer) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let log =
-        Printer::new(io::stderr(), |lines| format!("({lines} lines were not read in time)\n"))?;
     let result = match command {
         Command::Run(arguments) => {
             log_to("warn,stayfound=info", log.clone());
@@ -85,7 +100,6 @@ fn execute(command: Command) -> Result<(), Failure> {
         }
     };
     runtime.shutdown_timeout(STOP_WITHIN);
-    log.flush();
     result
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use stayfound_core::cluster::OperatorIndex;
@@ -124,23 +125,28 @@ impl Daemon {
         &self.outlets
     }
 
-    /// Runs until the application says stop or is gone, or until the store fails.
+    /// Runs until the application says stop or is gone, or until the store or the socket fails.
     pub(crate) async fn run(mut self) -> Result<(), MeshError> {
-        while self.turn().await {}
+        let ended = loop {
+            if let ControlFlow::Break(ended) = self.turn().await {
+                break ended;
+            }
+        };
         debug!("stopping");
         let Self { endpoint, reports, links, writer, commands, .. } = self;
         drop((reports, links));
         let (stored, ()) = tokio::join!(writer.close(), endpoint.close());
         drop(commands); // last: whoever watches it learns that everything has ended
-        stored.map_err(MeshError::Store)
+        stored.map_err(MeshError::Store).and(ended)
     }
 
-    /// Waits for the next thing to happen and acts on it; answers whether to go on.
-    async fn turn(&mut self) -> bool {
+    /// Waits for the next thing to happen and acts on it; answers whether to go on. That the store
+    /// failed is said when it is closed.
+    async fn turn(&mut self) -> ControlFlow<Result<(), MeshError>> {
         let wake_at = self.wake_at.map(|Mono(at)| self.started.0 + Duration::from_nanos(at));
         tokio::select! {
             command = self.commands.recv() => match command {
-                None | Some(Command::Stop) => return false,
+                None | Some(Command::Stop) => return ControlFlow::Break(Ok(())),
                 Some(Command::Hint { operator, address }) => {
                     self.step(Input::Hint { operator, address });
                 }
@@ -149,11 +155,11 @@ impl Daemon {
                 }
             },
             ticket = self.writer.durable() => match ticket {
-                None => return false,
+                None => return ControlFlow::Break(Ok(())),
                 Some(ticket) => self.step(Input::Durable { ticket }),
             },
             report = self.reports.recv() => {
-                self.reported(report.expect("the endpoint, which reports, is ours"));
+                return self.reported(report.expect("the endpoint, which reports, is ours"));
             }
             change = next(&mut self.changes) => self.step(match change {
                 Change::Up(ip) => Input::AddressUp { ip },
@@ -163,10 +169,10 @@ impl Daemon {
                 self.step(Input::Wake);
             }
         }
-        true
+        ControlFlow::Continue(())
     }
 
-    fn reported(&mut self, report: Report) {
+    fn reported(&mut self, report: Report) -> ControlFlow<Result<(), MeshError>> {
         match report {
             Report::Opened { id, link, peer, remote, dial } => {
                 debug!(link = id.0, %remote, %peer, dialled = dial.is_some(), "a link opened");
@@ -197,7 +203,12 @@ impl Daemon {
                 self.links.remove(&id);
                 self.step(Input::LinkClosed { link: id });
             }
+            Report::Died => {
+                let local = *self.outlets.local.borrow();
+                return ControlFlow::Break(Err(MeshError::EndpointDied(local)));
+            }
         }
+        ControlFlow::Continue(())
     }
 
     async fn rebind(&mut self, address: SocketAddr) -> Result<SocketAddr, MeshError> {
@@ -289,5 +300,38 @@ async fn next(changes: &mut Option<mpsc::Receiver<Change>>) -> Change {
     match changes {
         Some(changes) => changes.recv().await.expect("the watch goes on while we listen"),
         None => pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use stayfound_core::cluster::Manifest;
+    use stayfound_core::keys::SecretKey;
+    use stayfound_core::record::{Endpoints, Signed};
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::store::MemoryStore;
+
+    const DEADLINE: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_node_whose_socket_fails_for_good_ends_and_says_so() {
+        let keys = [1, 2].map(|byte| SecretKey::from_bytes(&[byte; 32]).expect("a key"));
+        let records = keys.iter().map(|key| Signed::sign(key, 0, &Endpoints::default()));
+        let manifest = Manifest::new("x".into(), "X".into(), [7; 32], 2, records.collect());
+        let [key, _] = keys;
+        let manifest = manifest.expect("a cluster of two");
+        let config = Config { key, manifest, external: Vec::new(), hints: Vec::new(), discovery: None };
+        let (_commands, receiver) = mpsc::unbounded_channel();
+        let listen = (Ipv4Addr::LOCALHOST, 0).into();
+        let store = Box::new(MemoryStore::default());
+        let daemon = Daemon::start(config, listen, store, receiver).await.expect("starts");
+        let local = *daemon.outlets().local.borrow();
+        daemon.endpoint.break_socket();
+        let ended = timeout(DEADLINE, daemon.run()).await.expect("it ends");
+        assert!(matches!(ended, Err(MeshError::EndpointDied(at)) if at == local), "{ended:?}");
     }
 }

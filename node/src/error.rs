@@ -23,6 +23,8 @@ pub enum MeshError {
     Randomness,
     /// The interfaces of this host cannot be watched.
     Interfaces(io::Error),
+    /// The endpoint at this address ended by itself: its UDP socket failed for good.
+    EndpointDied(SocketAddr),
     /// The node has ended already.
     Stopped,
 }
@@ -58,6 +60,11 @@ impl fmt::Display for MeshError {
                 f,
                 "the addresses of this host cannot be watched: {why}; listen at one address of \
                  this host instead of all"
+            ),
+            Self::EndpointDied(address) => write!(
+                f,
+                "the UDP socket at {address} failed for good, so that no operator can be reached; \
+                 start the node again"
             ),
             Self::Stopped => f.write_str("the node has stopped already"),
         }

@@ -24,6 +24,7 @@ pub mod endpoint;
 #[doc(hidden)]
 pub mod handle;
 mod known;
+mod places;
 #[doc(hidden)]
 pub mod report;
 mod stream;
@@ -67,7 +68,7 @@ impl Identity {
     /// # Panics
     /// If `admitted` is empty: then nobody could ever get in.
     #[must_use]
-    pub fn server(&self, admitted: Arc<[PublicKey]>) -> rustls::ServerConfig {
+    pub fn server(&self, admitted: &[PublicKey]) -> rustls::ServerConfig {
         let verifier = Verifier::new(&self.provider, admitted, self.known.clone());
         let mut config = rustls::ServerConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&[&TLS13])
@@ -81,10 +82,10 @@ impl Identity {
         config
     }
 
-    /// How to dial the holder of this key, and nobody else.
+    /// How to dial the holder of this key, and nobody else. Serves any number of dials.
     #[must_use]
     pub fn client(&self, expected: PublicKey) -> rustls::ClientConfig {
-        let verifier = Verifier::new(&self.provider, [expected].into(), self.known.clone());
+        let verifier = Verifier::new(&self.provider, &[expected], self.known.clone());
         let mut config = rustls::ClientConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&[&TLS13])
             .expect("ring has the suites of TLS 1.3")
@@ -98,11 +99,11 @@ impl Identity {
     }
 }
 
-/// The key that the peer of an open connection proved; `None` if its handshake went past the
-/// verifiers above.
+/// Which of these keys, those that were admitted, the peer of an open connection proved; `None` if
+/// its handshake went past the verifiers above.
 #[must_use]
-pub fn peer_key(connection: &quinn::Connection) -> Option<PublicKey> {
+pub fn peer_key(connection: &quinn::Connection, admitted: &[PublicKey]) -> Option<PublicKey> {
     let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
     let evidence = certificate::Evidence::read(chain.first()?).ok()?;
-    PublicKey::from_bytes(evidence.claimed_key()).ok()
+    admitted.iter().find(|key| key.as_bytes() == evidence.claimed_key()).copied()
 }

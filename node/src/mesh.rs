@@ -147,8 +147,8 @@ impl Mesh {
         answered.await.map_err(|_| MeshError::Stopped)?
     }
 
-    /// Waits until the node ends by itself, as it does when its store fails; [`Mesh::stop`] then
-    /// says why.
+    /// Waits until the node ends by itself, as it does when its store or its socket fails;
+    /// [`Mesh::stop`] then says why.
     pub async fn ended(&self) {
         self.commands.closed().await;
     }
@@ -157,7 +157,8 @@ impl Mesh {
     /// seconds, and longer only if the disk does.
     ///
     /// # Errors
-    /// [`MeshError::Store`] if the store failed, now or before.
+    /// [`MeshError::Store`] if the store failed, now or before; [`MeshError::EndpointDied`] if the
+    /// socket did before.
     ///
     /// # Panics
     /// If the node did: a broken invariant is passed on.

@@ -62,3 +62,32 @@ impl UdpPoller for Nowhere {
         Poll::Ready(Ok(()))
     }
 }
+
+/// A socket that fails whenever it is asked for what was received.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Broken;
+
+#[cfg(test)]
+impl AsyncUdpSocket for Broken {
+    fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
+        Box::pin(Nowhere)
+    }
+
+    fn try_send(&self, _: &Transmit<'_>) -> io::Result<()> {
+        Err(io::ErrorKind::NetworkDown.into())
+    }
+
+    fn poll_recv(
+        &self,
+        _: &mut Context<'_>,
+        _: &mut [IoSliceMut<'_>],
+        _: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(io::ErrorKind::NetworkDown.into()))
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok((Ipv4Addr::LOCALHOST, 1).into())
+    }
+}

@@ -54,6 +54,8 @@ pub enum StoreError {
     Directory(PathBuf, io::Error),
     /// The database file cannot be opened for reading and writing.
     File(PathBuf, io::Error),
+    /// In the place of the database is a link, a directory or a device.
+    NotAFile(PathBuf),
     /// The file is something else than a database.
     NotADatabase(PathBuf),
     /// The file is a database, but not one that stayfound made.
@@ -88,6 +90,12 @@ impl fmt::Display for StoreError {
             Self::File(path, why) => write!(
                 f,
                 "the database {} cannot be opened: {why}; let this user read and write it",
+                path.display()
+            ),
+            Self::NotAFile(path) => write!(
+                f,
+                "{} is no file but a link, a directory or a device, and was left as it is; move it \
+                 away, or give another data directory",
                 path.display()
             ),
             Self::NotADatabase(path) => write!(

@@ -8,7 +8,7 @@ use libp2p_identity::{Keypair, PeerId, secp256k1};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::pki_types::CertificateDer;
 use stayfound::link::{ALPN, Identity, peer_key};
-use stayfound_core::keys::{PublicKey, SecretKey};
+use stayfound_core::keys::SecretKey;
 
 fn secret(byte: u8) -> SecretKey {
     SecretKey::from_bytes(&[byte; 32]).expect("below the order of the curve")
@@ -76,12 +76,13 @@ fn libp2p_reads_our_certificate() {
 
 #[tokio::test]
 async fn libp2p_dials_us() {
-    let admitted: Arc<[PublicKey]> = [secret(2).public_key(), secret(3).public_key()].into();
+    let admitted = [secret(2).public_key(), secret(3).public_key()];
     let client = libp2p_tls::make_client_config(&keypair(2), Some(peer_id(1)));
     let (accepted, dialled) =
-        shake(identity(1).server(admitted), client.expect("it has a key")).await;
+        shake(identity(1).server(&admitted), client.expect("it has a key")).await;
     let (accepted, dialled) = (accepted.expect("admitted"), dialled.expect("expected"));
-    assert_eq!(peer_key(&accepted), Some(secret(2).public_key()));
+    assert_eq!(peer_key(&accepted, &admitted), Some(secret(2).public_key()));
+    assert_eq!(peer_key(&accepted, &admitted[1..]), None);
     let ours = certificate_of(&dialled);
     assert_eq!(libp2p_tls::certificate::parse(&ours).expect("verified").peer_id(), peer_id(1));
 }
@@ -91,26 +92,27 @@ async fn we_dial_libp2p() {
     let server = libp2p_tls::make_server_config(&keypair(1)).expect("it has a key");
     let (accepted, dialled) = shake(server, identity(2).client(secret(1).public_key())).await;
     let (accepted, dialled) = (accepted.expect("any key"), dialled.expect("expected"));
-    assert_eq!(peer_key(&dialled), Some(secret(1).public_key()));
+    let expected = secret(1).public_key();
+    assert_eq!(peer_key(&dialled, &[expected]), Some(expected));
     let ours = certificate_of(&accepted);
     assert_eq!(libp2p_tls::certificate::parse(&ours).expect("verified").peer_id(), peer_id(2));
 }
 
 #[tokio::test]
 async fn libp2p_refuses_another_key_than_it_dialled() {
-    let admitted: Arc<[PublicKey]> = [secret(2).public_key()].into();
+    let admitted = [secret(2).public_key()];
     let client = libp2p_tls::make_client_config(&keypair(2), Some(peer_id(3)));
     let (accepted, dialled) =
-        shake(identity(1).server(admitted), client.expect("it has a key")).await;
+        shake(identity(1).server(&admitted), client.expect("it has a key")).await;
     assert!(accepted.is_err());
     assert!(dialled.is_err());
 }
 
 #[tokio::test]
 async fn we_refuse_a_libp2p_stranger_on_either_side() {
-    let admitted: Arc<[PublicKey]> = [secret(3).public_key()].into();
+    let admitted = [secret(3).public_key()];
     let client = libp2p_tls::make_client_config(&keypair(2), Some(peer_id(1)));
-    let (accepted, _) = shake(identity(1).server(admitted), client.expect("it has a key")).await;
+    let (accepted, _) = shake(identity(1).server(&admitted), client.expect("it has a key")).await;
     let refusal = accepted.expect_err("key 2 is not admitted");
     assert!(refusal.contains("ApplicationVerificationFailure"), "{refusal}");
 
@@ -123,10 +125,10 @@ async fn we_refuse_a_libp2p_stranger_on_either_side() {
 
 #[tokio::test]
 async fn a_libp2p_key_of_another_kind_is_refused() {
-    let admitted: Arc<[PublicKey]> = [secret(2).public_key()].into();
+    let admitted = [secret(2).public_key()];
     let ed25519 = Keypair::ed25519_from_bytes([2; 32]).expect("32 bytes");
     let client = libp2p_tls::make_client_config(&ed25519, Some(peer_id(1)));
-    let (accepted, _) = shake(identity(1).server(admitted), client.expect("it has a key")).await;
+    let (accepted, _) = shake(identity(1).server(&admitted), client.expect("it has a key")).await;
     let refusal = accepted.expect_err("an Ed25519 identity");
     assert!(refusal.contains("HostKeyMalformed"), "{refusal}");
 }

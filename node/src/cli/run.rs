@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
 use serde_json::{Value, json};
 use stayfound_core::cluster::{Manifest, OperatorIndex};
 use tokio::sync::broadcast::error::RecvError;
@@ -13,7 +14,7 @@ use tracing::{info, warn};
 
 use super::printer::Printer;
 use super::report::{self, hex};
-use super::{Failure, STOP_WITHIN, stop_requested};
+use super::{Failure, LAST_WITHIN, STOP_WITHIN, stop_requested};
 use crate::config::{Checked, Config, Hint, parse_address};
 use crate::mesh::Mesh;
 use crate::status::{Status, name};
@@ -77,6 +78,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         builder = builder.hint(operator, address);
     }
     let mesh = builder.start().await?;
+    let status = mesh.status();
+    let missed = move |lines| format!("{}\n", missed(lines, &status.borrow()));
     let out = json.then(|| Printer::new(io::stdout(), missed)).transpose()?;
     let teller = Teller { manifest, own, out };
     let ended = tokio::select! {
@@ -102,9 +105,9 @@ struct Teller {
     out: Option<Printer>,
 }
 
-/// What stands in the place of lines that nobody read in time.
-fn missed(lines: usize) -> String {
-    format!("{}\n", report::line("missed", json!({ "lines": lines })))
+/// What stands in the place of so many changes: how everything stands after them.
+fn missed(changes: impl Serialize, status: &Status) -> Value {
+    report::line("missed", json!({ "changes": changes, "status": status }))
 }
 
 impl Teller {
@@ -127,8 +130,7 @@ impl Teller {
             match event {
                 Ok(event) => self.print(&report::event(&event)),
                 Err(RecvError::Lagged(changes)) => {
-                    let members = json!({ "changes": changes, "status": *mesh.status().borrow() });
-                    self.print(&report::line("missed", members));
+                    self.print(&missed(changes, &mesh.status().borrow()));
                 }
                 Err(RecvError::Closed) => return Ok(()),
             }
@@ -167,7 +169,7 @@ impl Teller {
     fn stopped(&self) {
         info!("stopped");
         self.print(&report::line("stopped", json!({})));
-        self.out.iter().for_each(Printer::flush);
+        self.out.iter().for_each(|out| out.flush(LAST_WITHIN));
     }
 
     /// One line on standard output.

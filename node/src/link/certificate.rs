@@ -187,13 +187,14 @@ impl<'a> Evidence<'a> {
     }
 
     /// Checks that the certificate is signed by its own key, and that key vouched for by the host
-    /// key.
+    /// key: the claimed one, whose point is `host`.
     pub(super) fn verify_signatures(
         &self,
         algorithms: &WebPkiSupportedAlgorithms,
+        host: &Point,
     ) -> Result<(), Refusal> {
         self.verify_self_signed(algorithms)?;
-        self.verify_host_key()
+        self.verify_host_key(host)
     }
 
     fn verify_self_signed(&self, algorithms: &WebPkiSupportedAlgorithms) -> Result<(), Refusal> {
@@ -211,12 +212,10 @@ impl<'a> Evidence<'a> {
             .map_err(|_| Refusal::NotSelfSigned)
     }
 
-    fn verify_host_key(&self) -> Result<(), Refusal> {
-        let (_, point) =
-            Point::from_bytes(self.claimed_key).map_err(|_| Refusal::HostKeyMalformed)?;
+    fn verify_host_key(&self, host: &Point) -> Result<(), Refusal> {
         let signature = Signature::from_der(self.signature).ok_or(Refusal::HostKeyMalformed)?;
         let digest = signed_digest(&self.certificate_key());
-        if point.verifies(&digest, &signature) { Ok(()) } else { Err(Refusal::NotProved) }
+        if host.verifies(&digest, &signature) { Ok(()) } else { Err(Refusal::NotProved) }
     }
 }
 

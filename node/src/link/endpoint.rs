@@ -1,5 +1,6 @@
 //! The QUIC endpoint: dials, accepts, and reports what comes of it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,10 +11,11 @@ use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{AsyncUdpSocket, Connecting, Connection, ConnectionError, RecvStream, Runtime, VarInt};
 use stayfound_core::keys::PublicKey;
 use stayfound_core::mesh::{DialId, FRAME_BYTES_MAX, LinkId};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::debug;
 
+use super::places::{HANDSHAKES_MAX, HANDSHAKES_PER_NETWORK_MAX, Place, Places};
 use super::report::{Failure, Report};
 use super::stream::{self, Path};
 use super::{Identity, handle, peer_key};
@@ -21,10 +23,7 @@ use crate::socket::{Nowhere, canonical};
 
 /// How long a handshake may take, either way.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
-/// How many handshakes of others are worked on at a time. Beyond it packets are ignored: whoever
-/// means it tries again.
-const HANDSHAKES_MAX: usize = 256;
-/// From so many on, a peer first has to prove that it receives at the address it sends from
+/// From so many handshakes of others at a time on, a peer first has to prove that it receives at the address it sends from
 /// (RFC 9000, 8.1.2).
 const HANDSHAKES_UNVALIDATED_MAX: usize = 16;
 
@@ -47,7 +46,8 @@ const SEND_WINDOW: u64 = 128 * 1024;
 
 const _: () = assert!(RECEIVE_WINDOW.into_inner() as usize > FRAME_BYTES_MAX + 4);
 const _: () = assert!(2 * KEEP_ALIVE.as_millis() < IDLE.into_inner() as u128);
-const _: () = assert!(HANDSHAKES_UNVALIDATED_MAX < HANDSHAKES_MAX);
+// Nobody can take up a network's places in its name.
+const _: () = assert!(HANDSHAKES_UNVALIDATED_MAX < HANDSHAKES_PER_NETWORK_MAX);
 
 /// Never sent: server name indication is off.
 const SERVER_NAME: &str = "stayfound";
@@ -60,6 +60,8 @@ pub struct Endpoint {
     quinn: quinn::Endpoint,
     identity: Identity,
     transport: Arc<quinn::TransportConfig>,
+    /// How to dial each of those that are let in.
+    clients: BTreeMap<PublicKey, quinn::ClientConfig>,
     opener: Opener,
     /// The sockets it has been on, to know when the last user of each is gone.
     sockets: Vec<Weak<dyn AsyncUdpSocket>>,
@@ -84,7 +86,9 @@ impl Endpoint {
         admitted: Arc<[PublicKey]>,
     ) -> io::Result<(Self, mpsc::Receiver<Report>)> {
         let transport = Arc::new(transport());
-        let server = (!admitted.is_empty()).then(|| server(&identity, admitted, &transport));
+        let server = (!admitted.is_empty()).then(|| server(&identity, &admitted, &transport));
+        let clients = admitted.iter().map(|peer| (*peer, client(&identity, *peer, &transport)));
+        let clients = clients.collect();
         let runtime = Arc::new(quinn::TokioRuntime);
         let socket = runtime.wrap_udp_socket(socket)?;
         let sockets = vec![Arc::downgrade(&socket)];
@@ -92,17 +96,14 @@ impl Endpoint {
         let quinn = quinn::Endpoint::new_with_abstract_socket(config, server, socket, runtime)?;
         let (reports, receiver) = mpsc::channel(REPORTS_MAX);
         let opener = Opener { reports, next_link: Arc::default() };
-        tokio::spawn(accept_all(quinn.clone(), opener.clone()));
-        Ok((Self { quinn, identity, transport, opener, sockets }, receiver))
+        tokio::spawn(accept_all(quinn.clone(), opener.clone(), admitted));
+        Ok((Self { quinn, identity, transport, clients, opener, sockets }, receiver))
     }
 
     /// Dials; answers with [`Report::Opened`] or [`Report::DialFailed`], once.
     pub fn dial(&self, dial: DialId, peer: PublicKey, address: SocketAddr) {
-        let tls = QuicClientConfig::try_from(self.identity.client(peer));
-        let tls = tls.expect("ring has the cipher suite of QUIC's first packets");
-        let mut config = quinn::ClientConfig::new(Arc::new(tls));
-        config.transport_config(self.transport.clone());
-        config.token_store(Arc::new(quinn::NoneTokenStore));
+        let config = self.clients.get(&peer).cloned();
+        let config = config.unwrap_or_else(|| client(&self.identity, peer, &self.transport));
         let connecting = self.quinn.connect_with(config, address, SERVER_NAME);
         let opener = self.opener.clone();
         tokio::spawn(async move {
@@ -112,7 +113,7 @@ impl Endpoint {
             };
             match connected {
                 Ok((connection, stream)) => {
-                    opener.open(connection, Some(stream), Some(dial)).await;
+                    opener.open(connection, peer, Some(stream), Some(dial)).await;
                 }
                 Err(why) => {
                     opener.report(Report::DialFailed { dial, remote: address, why }).await;
@@ -131,6 +132,12 @@ impl Endpoint {
         self.sockets.retain(|socket| socket.strong_count() > 0);
         self.sockets.push(Arc::downgrade(&socket));
         self.quinn.rebind_abstract(socket)
+    }
+
+    /// Puts it on a socket that fails for good.
+    #[cfg(test)]
+    pub(crate) fn break_socket(&self) {
+        self.quinn.rebind_abstract(Arc::new(crate::socket::Broken)).expect("it has an address");
     }
 
     /// Closes every link, telling the peers, and lets go of the socket.
@@ -163,9 +170,14 @@ impl Opener {
     }
 
     /// Reports a link and carries its bytes until it ends.
-    async fn open(self, connection: Connection, stream: Option<RecvStream>, dial: Option<DialId>) {
+    async fn open(
+        self,
+        connection: Connection,
+        peer: PublicKey,
+        stream: Option<RecvStream>,
+        dial: Option<DialId>,
+    ) {
         let id = LinkId(self.next_link.fetch_add(1, Ordering::Relaxed));
-        let peer = peer_key(&connection).expect("the handshake let no other certificate through");
         let path = Path::new(id, connection.clone(), self.reports.clone());
         let (link, outgoing) = handle::link(connection);
         self.report(Report::Opened { id, link, peer, remote: path.remote(), dial }).await;
@@ -192,28 +204,38 @@ async fn within<T>(
     }
 }
 
-async fn accept_all(endpoint: quinn::Endpoint, opener: Opener) {
-    let room = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+async fn accept_all(endpoint: quinn::Endpoint, opener: Opener, admitted: Arc<[PublicKey]>) {
+    let places = Places::default();
     while let Some(incoming) = endpoint.accept().await {
-        let Ok(place) = room.clone().try_acquire_owned() else {
-            incoming.ignore();
+        let Some(place) = places.take(incoming.remote_address().ip()) else {
+            incoming.ignore(); // whoever means it tries again
             continue;
         };
-        let crowded = HANDSHAKES_MAX - room.available_permits() > HANDSHAKES_UNVALIDATED_MAX;
-        if crowded && incoming.may_retry() {
+        if places.taken() > HANDSHAKES_UNVALIDATED_MAX && incoming.may_retry() {
             let _ = incoming.retry(); // fails only if it may not be retried
             continue;
         }
-        tokio::spawn(accept(incoming, place, opener.clone()));
+        tokio::spawn(accept(incoming, place, opener.clone(), admitted.clone()));
     }
+    // Nobody hears it if we have closed the endpoint.
+    opener.report(Report::Died).await;
 }
 
-async fn accept(incoming: quinn::Incoming, place: OwnedSemaphorePermit, opener: Opener) {
+async fn accept(
+    incoming: quinn::Incoming,
+    place: Place,
+    opener: Opener,
+    admitted: Arc<[PublicKey]>,
+) {
     let remote = canonical(incoming.remote_address());
     let connected = within(HANDSHAKE_WITHIN, async { incoming.accept()?.await }).await;
     drop(place);
     match connected {
-        Ok(connection) => opener.open(connection, None, None).await,
+        Ok(connection) => {
+            let peer = peer_key(&connection, &admitted);
+            let peer = peer.expect("the handshake let no other certificate through");
+            opener.open(connection, peer, None, None).await;
+        }
         Err(why) => opener.report(Report::Refused { remote, why }).await,
     }
 }
@@ -234,9 +256,22 @@ fn transport() -> quinn::TransportConfig {
     config
 }
 
+fn client(
+    identity: &Identity,
+    peer: PublicKey,
+    transport: &Arc<quinn::TransportConfig>,
+) -> quinn::ClientConfig {
+    let tls = QuicClientConfig::try_from(identity.client(peer));
+    let tls = tls.expect("ring has the cipher suite of QUIC's first packets");
+    let mut config = quinn::ClientConfig::new(Arc::new(tls));
+    config.transport_config(transport.clone());
+    config.token_store(Arc::new(quinn::NoneTokenStore));
+    config
+}
+
 fn server(
     identity: &Identity,
-    admitted: Arc<[PublicKey]>,
+    admitted: &[PublicKey],
     transport: &Arc<quinn::TransportConfig>,
 ) -> quinn::ServerConfig {
     let tls = QuicServerConfig::try_from(identity.server(admitted));

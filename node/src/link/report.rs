@@ -23,6 +23,9 @@ pub enum Report {
     Moved { id: LinkId, remote: SocketAddr },
     /// A link is gone. Its last report; none comes after our own [`Link::close`] was acted on.
     Closed { id: LinkId, why: String },
+    /// The endpoint has ended by itself: its socket failed for good. Links are lost, and nothing
+    /// can be dialled.
+    Died,
 }
 
 /// Why a handshake failed.

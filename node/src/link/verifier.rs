@@ -13,14 +13,15 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, PeerMisbehaved,
     SignatureScheme,
 };
-use stayfound_core::keys::PublicKey;
+use stayfound_core::keys::{Point, PublicKey};
 
 use super::certificate::{Evidence, Refusal, SCHEMES};
 use super::known::Known;
 
 /// Lets in whoever proves one of these keys. TLS 1.3 only.
 pub(super) struct Verifier {
-    admitted: Arc<[PublicKey]>,
+    /// With their points, because each costs a square root.
+    admitted: Vec<(PublicKey, Point)>,
     known: Arc<Known>,
     algorithms: WebPkiSupportedAlgorithms,
 }
@@ -28,10 +29,11 @@ pub(super) struct Verifier {
 impl Verifier {
     pub(super) fn new(
         provider: &CryptoProvider,
-        admitted: Arc<[PublicKey]>,
+        admitted: &[PublicKey],
         known: Arc<Known>,
     ) -> Self {
         assert!(!admitted.is_empty(), "a verifier that admits nobody");
+        let admitted = admitted.iter().map(|key| (*key, key.point())).collect();
         Self { admitted, known, algorithms: provider.signature_verification_algorithms }
     }
 
@@ -47,12 +49,12 @@ impl Verifier {
         let evidence = Evidence::read(certificate)?;
         // Before any signature is checked: a stranger costs us no curve arithmetic.
         let key = evidence.claimed_key();
-        if !self.admitted.iter().any(|admitted| admitted.as_bytes() == key) {
-            return Err(Refusal::Stranger);
-        }
+        let mut admitted = self.admitted.iter();
+        let admitted = admitted.find(|(admitted, _)| admitted.as_bytes() == key);
+        let (_, point) = admitted.ok_or(Refusal::Stranger)?;
         evidence.check_validity(now)?;
         if !self.known.has(key, certificate) {
-            evidence.verify_signatures(&self.algorithms)?;
+            evidence.verify_signatures(&self.algorithms, point)?;
             self.known.remember(key, certificate);
         }
         Ok(())
@@ -95,7 +97,8 @@ fn only_tls13() -> Error {
 
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier").field("admitted", &self.admitted).finish_non_exhaustive()
+        let admitted: Vec<_> = self.admitted.iter().map(|(key, _)| key).collect();
+        f.debug_struct("Verifier").field("admitted", &admitted).finish_non_exhaustive()
     }
 }
 

@@ -23,8 +23,9 @@ const ROWS: TableDefinition<[u8; 32], &[u8]> = TableDefinition::new("rows");
 const CACHE_BYTES_MAX: usize = 4 << 20;
 /// What a redb file begins with (redb, `docs/design.md`).
 const REDB_MAGIC: &[u8] = b"redb\x1a\x0a\xa9\x0d\x0a";
-/// The page that holds redb's own header; everything else follows it.
-const REDB_HEADER_BYTES: usize = 4_096;
+/// redb's own header, and the page that holds it alone; everything else follows.
+const REDB_HEADER_BYTES: usize = 320;
+const REDB_PAGE_BYTES: usize = 4_096;
 
 /// The store of one node in one directory. Holds the directory's database locked.
 #[derive(Debug)]
@@ -127,9 +128,8 @@ fn read_unlocked(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
         _ => StoreError::File(path.into(), error),
     };
     // Where a link leads is not the data directory: perhaps it is charon's.
-    if path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
-        let why = "it is a symbolic link; give the directory of the file that it leads to";
-        return Err(failed(io::Error::other(why)));
+    if path.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(StoreError::NotAFile(path.into()));
     }
     let mut file = match OpenOptions::new().read(true).write(true).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -151,12 +151,12 @@ fn read_unlocked(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
 }
 
 /// Whether a crash interrupted redb in making the file: it writes its magic number last, when
-/// there is nothing but zeros after the header yet.
+/// there is nothing but zeros after the header yet, of which there are many pages.
 fn is_torn_at_birth(bytes: &[u8]) -> bool {
     let is_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
-    let (magic, pages) = (bytes.get(..REDB_MAGIC.len()), bytes.get(REDB_HEADER_BYTES..));
-    let untouched = |pages: &[u8]| !pages.is_empty() && is_zero(pages);
-    bytes.is_empty() || magic.is_some_and(is_zero) && pages.is_some_and(untouched)
+    let (magic, rest) = (bytes.get(..REDB_MAGIC.len()), bytes.get(REDB_HEADER_BYTES..));
+    bytes.is_empty()
+        || bytes.len() > REDB_PAGE_BYTES && magic.is_some_and(is_zero) && rest.is_some_and(is_zero)
 }
 
 fn open_copy(path: &Path, bytes: &[u8]) -> Result<Database, StoreError> {

@@ -38,7 +38,7 @@ fn refused(directory: &Path, owner: NodeId) -> StoreError {
                 (
                     path.clone(),
                     fs::read(&path).ok(),
-                    fs::metadata(&path).expect("is").modified().ok(),
+                    fs::symlink_metadata(&path).expect("is").modified().ok(),
                 )
             })
             .collect();
@@ -120,14 +120,34 @@ fn a_second_instance_is_refused_while_the_first_runs() {
 #[test]
 fn a_file_that_is_no_database_is_refused() {
     let directory = tempfile::tempdir().expect("a directory");
-    let foreign: [&[u8]; 4] = [b"a", b"no database", &[0; 9], &[0x5a; 10_000]];
-    for content in foreign {
+    let foreign: [&[u8]; 5] = [b"a", b"no database", &[0; 9], &[0x5a; 10_000], &[0; 4_096]];
+    // Zeros that somebody else's content follows, in a page of them and in many.
+    let begun = [4_096, 40_960].map(|length| {
+        let mut content = vec![0; length];
+        content[9..4_000].fill(0x5a);
+        content
+    });
+    for content in foreign.into_iter().chain(begun.iter().map(Vec::as_slice)) {
         fs::write(file(directory.path()), content).expect("writes");
         assert!(matches!(refused(directory.path(), OURS), StoreError::NotADatabase(_)));
     }
     fs::remove_file(file(directory.path())).expect("removes");
     fs::create_dir(file(directory.path())).expect("makes a directory");
-    assert!(matches!(refused(directory.path(), OURS), StoreError::File(..)));
+    assert!(matches!(refused(directory.path(), OURS), StoreError::NotAFile(_)));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_in_the_place_of_the_database_is_not_followed() {
+    let (elsewhere, sound) = closed_database();
+    let directory = tempfile::tempdir().expect("a directory");
+    for target in [file(elsewhere.path()), elsewhere.path().join("nothing")] {
+        std::os::unix::fs::symlink(&target, file(directory.path())).expect("links");
+        assert!(matches!(refused(directory.path(), OURS), StoreError::NotAFile(_)));
+        fs::remove_file(file(directory.path())).expect("removes");
+    }
+    assert!(fs::read(file(elsewhere.path())).expect("reads") == sound);
+    assert_eq!(fs::read_dir(elsewhere.path()).expect("lists").count(), 1, "nothing was made");
 }
 
 #[test]

@@ -95,6 +95,7 @@ fn say(report: &Report) -> String {
         Report::Bytes { bytes, .. } => format!("{} bytes", bytes.len()),
         Report::Moved { remote, .. } => format!("moved to {remote}"),
         Report::Closed { why, .. } => format!("closed: {why}"),
+        Report::Died => "died".into(),
     }
 }
 
@@ -312,5 +313,48 @@ async fn a_crowd_gets_in() {
     }
     for _ in 0..crowd {
         while !matches!(a.next().await, Report::Opened { .. }) {}
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_whose_socket_fails_for_good_is_reported() {
+    let [(mut a, of_a), _b] = linked().await;
+    a.endpoint.break_socket();
+    // The link and the endpoint end in either order.
+    let mut said = Vec::new();
+    while !said.contains(&"died".to_owned()) {
+        said.push(say(&a.next().await));
+    }
+    drop(of_a);
+}
+
+#[test]
+fn one_network_does_not_take_the_places_of_all() {
+    let places = Places::default();
+    let take = |address: &str| places.take(address.parse().expect("an address"));
+    let strangers = ["203.0.113.1", "203.0.113.255", "::ffff:203.0.113.7"];
+    let crowd = strangers.into_iter().cycle().map(take).take(HANDSHAKES_MAX);
+    let mut crowd: Vec<_> = crowd.flatten().collect();
+    assert_eq!(crowd.len(), HANDSHAKES_PER_NETWORK_MAX);
+    let others = ["203.0.112.255", "203.0.114.0", "127.0.0.1"].map(take);
+    assert!(others.iter().all(Option::is_some), "other networks find room");
+    drop(crowd.pop());
+    assert!(take("203.0.113.9").is_some(), "a place that was given back");
+
+    let crowd: Vec<_> =
+        (0..HANDSHAKES_MAX).map_while(|host| take(&format!("2001:db8:7:{host:x}::1"))).collect();
+    assert_eq!(crowd.len(), HANDSHAKES_PER_NETWORK_MAX);
+    assert!(take("2001:db8:8::1").is_some(), "other networks find room");
+}
+
+#[test]
+fn there_are_so_many_places_and_all_come_back() {
+    let places = Places::default();
+    let take = |host: u32| places.take(Ipv4Addr::from_bits(host << 8).into());
+    for _ in 0..2 {
+        let all: Vec<_> = (0..2 * HANDSHAKES_MAX as u32).map_while(take).collect();
+        assert_eq!((all.len(), places.taken()), (HANDSHAKES_MAX, HANDSHAKES_MAX));
+        drop(all);
+        assert_eq!(places.taken(), 0);
     }
 }

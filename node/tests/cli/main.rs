@@ -1,220 +1,16 @@
 //! The built binary: what bad input gets, and that a node starts and stops.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::net::UdpSocket;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
 
 use stayfound::core::cluster::OperatorIndex;
 use stayfound::store::DiskStore;
-use stayfound::testnet::Cluster;
 
-/// Longer than anything here takes, even on a slow machine.
-const DEADLINE: Duration = Duration::from_secs(60);
+use self::process::{Fixture, Run, assert_says, end_of, snapshot, wait_for};
 
-/// A cluster of four in a directory of its own, and how operator 0 is run.
-struct Fixture {
-    root: tempfile::TempDir,
-    cluster: Cluster,
-}
-
-impl Fixture {
-    fn new() -> Self {
-        let root = tempfile::tempdir().expect("a directory");
-        let cluster = Cluster::create(root.path(), 4).expect("creates");
-        Self { root, cluster }
-    }
-
-    fn lock(&self) -> PathBuf {
-        self.cluster.lock_file(OperatorIndex(0))
-    }
-
-    fn key(&self) -> PathBuf {
-        self.cluster.key_file(OperatorIndex(0))
-    }
-
-    fn data_dir(&self) -> PathBuf {
-        self.root.path().join("data")
-    }
-
-    fn run(&self) -> Run {
-        Run {
-            lock: self.lock(),
-            key: self.key(),
-            data_dir: self.data_dir(),
-            listen: "127.0.0.1:0".into(),
-            more: Vec::new(),
-        }
-    }
-
-    /// What `run` says when it refuses, with nothing made or changed.
-    fn refused(&self, run: &Run, code: i32) -> String {
-        let before = snapshot(self.root.path());
-        let ended = run.start().end();
-        assert_eq!(ended.code, Some(code), "{}", ended.err);
-        assert!(snapshot(self.root.path()) == before, "files changed by a refusal: {}", ended.err);
-        assert_eq!(ended.out, "");
-        assert!(!ended.err.contains("panicked"), "{}", ended.err);
-        ended.err
-    }
-
-    fn refused_lock(&self, content: &str) -> String {
-        fs::write(self.lock(), content).expect("writes");
-        let said = self.refused(&self.run(), 2);
-        assert_says(&said, &[&self.lock().display().to_string()]);
-        said
-    }
-
-    fn refused_key(&self, content: &str) -> String {
-        fs::write(self.key(), content).expect("writes");
-        let said = self.refused(&self.run(), 2);
-        assert_says(&said, &[&self.key().display().to_string()]);
-        said
-    }
-
-    fn refused_data_dir(&self, data_dir: PathBuf) -> String {
-        let said = self.refused(&Run { data_dir: data_dir.clone(), ..self.run() }, 2);
-        assert_says(&said, &[&data_dir.display().to_string()]);
-        said
-    }
-
-    fn refused_with(&self, more: &[&str]) -> String {
-        let more = more.iter().map(|word| (*word).to_owned()).collect();
-        self.refused(&Run { more, ..self.run() }, 2)
-    }
-}
-
-/// One call of `stayfound run`.
-struct Run {
-    lock: PathBuf,
-    key: PathBuf,
-    data_dir: PathBuf,
-    listen: String,
-    more: Vec<String>,
-}
-
-impl Run {
-    fn start(&self) -> Process {
-        let mut command = stayfound(&["run", "--listen", &self.listen]);
-        command.arg("--lock").arg(&self.lock).arg("--key").arg(&self.key);
-        command.arg("--data-dir").arg(&self.data_dir).args(&self.more);
-        Process::start(command)
-    }
-}
-
-/// A running process; killed if the test ends before it.
-struct Process {
-    child: Child,
-    out: mpsc::Receiver<String>,
-    err: mpsc::Receiver<String>,
-}
-
-struct Ended {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Process {
-    fn start(mut command: Command) -> Self {
-        let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = piped.spawn().expect("the binary starts");
-        let out = lines(child.stdout.take().expect("is piped"));
-        let err = lines(child.stderr.take().expect("is piped"));
-        Self { child, out, err }
-    }
-
-    /// Waits for the end and answers with what was not read before.
-    fn end(mut self) -> Ended {
-        // The pipes close when the process ends.
-        let rest = |lines: &mpsc::Receiver<String>| {
-            let mut rest = String::new();
-            loop {
-                match lines.recv_timeout(DEADLINE) {
-                    Ok(line) => rest.push_str(&line),
-                    Err(mpsc::RecvTimeoutError::Disconnected) => return rest,
-                    Err(mpsc::RecvTimeoutError::Timeout) => panic!("it runs on, saying: {rest}"),
-                }
-            }
-        };
-        let (out, err) = (rest(&self.out), rest(&self.err));
-        let code = self.child.wait().expect("it ended").code();
-        Ended { code, out, err }
-    }
-
-    #[cfg(unix)]
-    fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.child.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().expect("sh runs").success());
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Fails if it has ended, as it should have.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn stayfound(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stayfound"));
-    command.args(arguments).env_remove("RUST_LOG");
-    command
-}
-
-fn end_of(arguments: &[&str]) -> Ended {
-    Process::start(stayfound(arguments)).end()
-}
-
-fn lines(pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let mut pipe = BufReader::new(pipe);
-        let mut line = String::new();
-        while pipe.read_line(&mut line).is_ok_and(|read| read > 0) {
-            if sender.send(std::mem::take(&mut line)).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
-}
-
-/// The first line with these words in it.
-fn wait_for(lines: &mpsc::Receiver<String>, words: &str) -> String {
-    loop {
-        let line = lines.recv_timeout(DEADLINE).expect("the line comes");
-        if line.contains(words) {
-            return line;
-        }
-    }
-}
-
-/// Every file and directory below a path: kind, content.
-fn snapshot(path: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
-    let mut all = BTreeMap::new();
-    for entry in fs::read_dir(path).expect("lists") {
-        let path = entry.expect("lists").path();
-        if path.is_dir() {
-            all.extend(snapshot(&path));
-        }
-        all.insert(path.clone(), fs::read(&path).ok());
-    }
-    all
-}
-
-#[track_caller]
-fn assert_says(said: &str, words: &[&str]) {
-    for words in words {
-        assert!(said.contains(words), "no {words:?} in: {said}");
-    }
-}
+mod process;
+#[cfg(unix)]
+mod unread;
 
 #[test]
 fn help_is_no_failure_and_gives_examples() {
@@ -380,17 +176,50 @@ fn charons_directory_is_never_written_to() {
     assert_says(&fixture.refused_data_dir(charons.clone()), &[reason]);
     assert_says(&fixture.refused_data_dir(charons.join("../node0/./")), &[reason]);
     assert_says(&fixture.refused_data_dir(charons.join("new/data")), &[reason]);
+    // A directory of charon's own within it, and a new one in that.
+    let keys = charons.join("validator_keys");
+    fs::create_dir(&keys).expect("makes");
+    fs::write(keys.join("keystore-0.json"), "{}").expect("writes");
+    assert_says(&fixture.refused_data_dir(keys.clone()), &[reason]);
+    assert_says(&fixture.refused_data_dir(keys.join("new")), &[reason]);
+    // A path that leads down and up again through what is not there.
+    let elsewhere = fixture.root.path().join("new");
+    assert_says(&fixture.refused_data_dir(elsewhere.join("../node0")), &["plain path"]);
+    assert_says(&fixture.refused_data_dir(charons.join("new/../data")), &["plain path"]);
     #[cfg(unix)]
     {
         let link = fixture.root.path().join("link");
         std::os::unix::fs::symlink(&charons, &link).expect("links");
         assert_says(&fixture.refused_data_dir(link), &[reason]);
+        // A database that would be made where a link leads, and a directory.
+        fs::create_dir(fixture.data_dir()).expect("makes");
+        let database = fixture.data_dir().join(DiskStore::FILE);
+        std::os::unix::fs::symlink(charons.join("new"), &database).expect("links");
+        assert_says(&fixture.refused_data_dir(fixture.data_dir()), &["a link"]);
+        let link = fixture.root.path().join("link to nothing");
+        std::os::unix::fs::symlink(charons.join("new"), &link).expect("links");
+        assert_says(&fixture.refused_data_dir(link), &["cannot be used"]);
     }
     // The directory of the lock, where it is not that of the key.
     let lock = fixture.cluster.lock_file(OperatorIndex(1));
     let data_dir = fixture.cluster.node_dir(OperatorIndex(1));
     let said = fixture.refused(&Run { lock, data_dir, ..fixture.run() }, 2);
     assert_says(&said, &[reason]);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_empty_directory_made_for_us_within_charons_serves() {
+    let fixture = Fixture::new();
+    let data_dir = fixture.cluster.node_dir(OperatorIndex(0)).join("stayfound");
+    fs::create_dir(&data_dir).expect("makes");
+    // Once empty, once with our database in it.
+    for _ in 0..2 {
+        let node = Run { data_dir: data_dir.clone(), ..fixture.run() }.start();
+        wait_for(&node.err, "enr:");
+        node.signal("TERM");
+        assert_eq!(node.end().code, Some(0));
+    }
 }
 
 #[test]
@@ -404,6 +233,13 @@ fn a_data_directory_that_cannot_be_used_is_refused() {
     fs::create_dir(fixture.data_dir()).expect("makes");
     fs::write(fixture.data_dir().join(DiskStore::FILE), "no database").expect("writes");
     assert_says(&fixture.refused_data_dir(fixture.data_dir()), &["is no database"]);
+    // Zeros, as redb leaves behind where it is interrupted, but only a page of them.
+    let mut content = vec![0; 4_096];
+    content[9..].fill(b'x');
+    for content in [content, vec![0; 4_096]] {
+        fs::write(fixture.data_dir().join(DiskStore::FILE), content).expect("writes");
+        assert_says(&fixture.refused_data_dir(fixture.data_dir()), &["is no database"]);
+    }
 }
 
 #[test]
