@@ -271,11 +271,10 @@ impl Discovery {
     /// closest to its id a stranger may own all, of these none.
     fn ask_watched(&mut self, now: Mono, target: &NodeId) {
         let others = self.watched.iter().filter(|node| *node != target);
-        let nodes = others.filter_map(|node| self.table.get(node)).filter(|node| node.is_verified());
-        let nodes: Vec<(Signed, SocketAddr)> = nodes
-            .map(|node| (node.record().clone(), node.at()))
-            .take(WATCHED_ASKED_MAX)
-            .collect();
+        let nodes =
+            others.filter_map(|node| self.table.get(node)).filter(|node| node.is_verified());
+        let nodes: Vec<(Signed, SocketAddr)> =
+            nodes.map(|node| (node.record().clone(), node.at())).take(WATCHED_ASKED_MAX).collect();
         for (record, at) in nodes {
             let distances = vec![record.node_id().log_distance(target)];
             self.ask(now, record, at, Body::FindNode(distances), Purpose::Consult);

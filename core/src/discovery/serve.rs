@@ -177,7 +177,8 @@ impl Discovery {
         if record.node_id() != from.id && !relay::may_accept(at.ip(), from.at.ip()) {
             return None;
         }
-        let origin = if record.node_id() == from.id { self.origin(&from.id) } else { Origin::Found };
+        let origin =
+            if record.node_id() == from.id { self.origin(&from.id) } else { Origin::Found };
         self.table.insert(now, record.clone(), at, origin);
         Some(record)
     }
