@@ -41,6 +41,8 @@ impl Discovery {
         if self.own.is_none() || !is_usable(from) {
             return self.count(Counter::PacketsIgnored);
         }
+        // A dual-stack socket reports IPv4 as IPv4-mapped.
+        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let mut scratch = [0; PACKET_BYTES_MAX];
         let Ok(packet) = Packet::decode(&self.mask, bytes, &mut scratch) else {
             return self.count(Counter::PacketsInvalid);
@@ -140,7 +142,8 @@ impl Discovery {
     }
 
     /// Somebody challenges the packet with this nonce. It counts only from where that packet went
-    /// (R34), and only once (R35).
+    /// (R34), and only once (R35), whatever was challenged in between: otherwise a peer could have
+    /// us shake hands for ever by challenging two requests in turn.
     fn challenged(
         &mut self,
         now: Mono,
@@ -153,10 +156,11 @@ impl Discovery {
         let Some((id, request)) = asked else {
             return self.count(Counter::ChallengesUnasked);
         };
-        match request.state {
-            State::Sent(_) => self.shake_hands(now, id, challenge, enr_seq),
-            State::Handshaken(_) => self.fail(now, id),
-            State::Waiting => unreachable!("what waits was not sent"),
+        assert_ne!(request.state, State::Waiting, "what waits has no nonce");
+        if request.is_shaken() {
+            self.fail(now, id);
+        } else {
+            self.shake_hands(now, id, challenge, enr_seq);
         }
     }
 
@@ -175,7 +179,7 @@ impl Discovery {
             self.count(Counter::HandshakesUnasked);
             return false;
         };
-        let (data, stored) = (challenge.data.clone(), challenge.record.clone());
+        let (data, stored) = (challenge.data, challenge.record.clone());
         if !self.budget.take(now, contact.at, is_limited(contact.at)) {
             self.count(Counter::HandshakesDelayed);
             return false;

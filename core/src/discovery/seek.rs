@@ -47,7 +47,8 @@ impl Discovery {
             Goal::Resolve | Goal::Asked(_) => Aim::Record,
         };
         let mut seeds = self.table.closest(&target, CLOSEST);
-        if seeds.is_empty() {
+        // Whom we only heard of may be gone, all of them: after a long time off, say.
+        if !self.table.nodes().any(super::table::Node::is_verified) {
             let contacts = self.seeds.iter().filter_map(|seed| Some((seed.clone(), at(seed)?)));
             seeds.extend(contacts);
         }
@@ -66,7 +67,8 @@ impl Discovery {
             let Query { to: (record, at), distances } = query;
             let node = record.node_id();
             let body = Body::FindNode(distances.to_vec());
-            if !self.ask(now, record, at, body, Purpose::Seek(id)) {
+            let may = self.may_probe(now, Contact::new(node, at));
+            if !may || !self.ask(now, record, at, body, Purpose::Seek(id)) {
                 let seek = self.seeks.get_mut(&id).expect("it has just made a query");
                 seek.lookup.failed(&node);
             }
@@ -96,6 +98,19 @@ impl Discovery {
         self.advance(now, id);
     }
 
+    /// Whether a node may be asked of which nobody but its record may say that it is there: each
+    /// endpoint that does not answer is asked once in a while only, whoever names it. What goes to
+    /// where something is under way waits for that, and is no probe more.
+    fn may_probe(&mut self, now: Mono, to: Contact) -> bool {
+        let is_seed = |seed: &Signed| {
+            seed.node_id() == to.id && seed.endpoints().udp_addresses().any(|at| at == to.at)
+        };
+        self.sessions.peek(&to).is_some()
+            || self.requests.is_busy(&to)
+            || self.seeds.iter().any(is_seed)
+            || self.table.probe(now, to.id, to.at)
+    }
+
     fn sought(&mut self, now: Mono, seek: Seek) {
         let Seek { goal, lookup } = seek;
         let closest = lookup.closest();
@@ -117,8 +132,9 @@ impl Discovery {
     /// Tells a node that we exist and what our seq is, unless it is being told already.
     pub(super) fn announce(&mut self, now: Mono, record: Signed, at: SocketAddr) {
         let contact = Contact::new(record.node_id(), at);
-        if !self.requests.has(&contact, Purpose::Announce) {
-            self.ask(now, record, at, Body::Ping, Purpose::Announce);
+        let purpose = Purpose::Announce(self.own_seq());
+        if !self.requests.has(&contact, purpose) && self.may_probe(now, contact) {
+            self.ask(now, record, at, Body::Ping, purpose);
         }
     }
 }

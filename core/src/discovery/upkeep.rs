@@ -78,7 +78,7 @@ impl Discovery {
         while let Some(Due { record, at }) = self.table.due(now) {
             let node = record.node_id();
             if !self.ask(now, record, at, Body::Ping, Purpose::Check) {
-                self.table.missed(now, &node, at);
+                self.table.put_off(now, &node);
             }
         }
         if self.upkeep.join.is_some_and(|(at, _)| at <= now) {
