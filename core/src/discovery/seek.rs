@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::lookup::{Aim, CLOSEST, Lookup, Query};
+use super::lookup::{ALPHA, Aim, CLOSEST, Lookup, Query};
 use super::request::{Body, Purpose};
 use super::{Act, Answer, Discovery, contact::Contact};
 use crate::count::Counter;
@@ -34,6 +34,8 @@ pub(super) enum Goal {
 pub(super) struct Seek {
     goal: Goal,
     lookup: Lookup,
+    /// Whether it began with the nodes to ask when nobody else answers.
+    with_seeds: bool,
 }
 
 impl Discovery {
@@ -42,23 +44,28 @@ impl Discovery {
         if self.seeks.len() >= SEEKS_MAX || self.own.is_none() {
             return false;
         }
+        self.count(Counter::Lookups);
+        // Whom we only heard of may be gone, all of them: after a long time off, say.
+        let with_seeds = !self.table.nodes().any(super::table::Node::is_verified);
+        self.begin(now, target, goal, with_seeds);
+        true
+    }
+
+    fn begin(&mut self, now: Mono, target: NodeId, goal: Goal, with_seeds: bool) {
         let aim = match goal {
             Goal::Own | Goal::Refresh => Aim::Closest,
             Goal::Resolve | Goal::Asked(_) => Aim::Record,
         };
-        let mut seeds = self.table.closest(&target, CLOSEST);
-        // Whom we only heard of may be gone, all of them: after a long time off, say.
-        if !self.table.nodes().any(super::table::Node::is_verified) {
-            let contacts = self.seeds.iter().filter_map(|seed| Some((seed.clone(), at(seed)?)));
-            seeds.extend(contacts);
+        let mut first = self.table.closest(&target, CLOSEST);
+        if with_seeds {
+            let seeds = self.seeds.iter().filter_map(|seed| Some((seed.clone(), at(seed)?)));
+            first.extend(seeds);
         }
         let id = SeekId(self.next_seek);
         self.next_seek += 1;
-        let lookup = Lookup::new(target, aim, self.id, seeds);
-        self.seeks.insert(id, Seek { goal, lookup });
-        self.count(Counter::Lookups);
+        let lookup = Lookup::new(target, aim, self.id, first);
+        self.seeks.insert(id, Seek { goal, lookup, with_seeds });
         self.advance(now, id);
-        true
     }
 
     /// Sends every query that a lookup has to make now, and ends it if it has none left.
@@ -112,10 +119,17 @@ impl Discovery {
     }
 
     fn sought(&mut self, now: Mono, seek: Seek) {
-        let Seek { goal, lookup } = seek;
+        let Seek { goal, lookup, with_seeds } = seek;
         let closest = lookup.closest();
+        // Hardly anybody answered: those that we know have moved or gone, perhaps all at once.
+        if closest.len() < ALPHA && !with_seeds {
+            return self.begin(now, *lookup.target(), goal, true);
+        }
         match goal {
             Goal::Own => {
+                if !closest.is_empty() {
+                    self.joined(now);
+                }
                 for (record, at) in closest.into_iter().take(NEIGHBOURS) {
                     self.announce(now, record, at);
                 }
