@@ -152,6 +152,18 @@ impl Script {
         self.world.count(host(name), counter)
     }
 
+    /// How often something happened at the node of this number.
+    #[must_use]
+    pub fn count_of(&self, host: usize, counter: Counter) -> u64 {
+        self.world.count(HostId(host), counter)
+    }
+
+    /// How many seconds of the world have passed.
+    #[must_use]
+    pub fn now_in_seconds(&self) -> u64 {
+        (self.world.now() - Moment::default()).as_secs()
+    }
+
     /// The numbers, at the ends of `a` and `b`, of every link between them.
     #[must_use]
     pub fn links(&self, a: &str, b: &str) -> Vec<(LinkId, LinkId)> {
