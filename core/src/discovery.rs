@@ -15,7 +15,7 @@ use crate::keys::SecretKey;
 use crate::record::{Memory, NodeId, Scope, Signed};
 use crate::time::Mono;
 
-mod budget;
+pub mod budget;
 pub mod challenge;
 pub mod cipher;
 pub mod contact;

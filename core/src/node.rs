@@ -157,8 +157,9 @@ impl Node {
         check_external(&external)?;
         let chance = Chance::new(seed);
         let seeds = stored.iter().find(|row| row.key == SEEDS_KEY);
-        let searching = discovery
-            .map(|settings| Searching::new(key.clone(), settings, &chance, &manifest, seeds, now));
+        let mut searching = discovery
+            .map(|settings| Searching::new(key.clone(), settings, &chance, &manifest, now));
+        let seeds_read = seeds.zip(searching.as_mut()).is_none_or(|(row, it)| it.load(row));
         let quorum = manifest.faults_tolerated() + 1;
         let mut identity = Identity::new(key, external, quorum, chance.stream("sequence leaps"));
         if manifest.operators().len() == 1 {
@@ -192,6 +193,10 @@ impl Node {
         };
         for damage in damages {
             node.emit(Event::Damaged { what: damage.to_string() });
+        }
+        if !seeds_read {
+            let what = "the stored list of nodes to begin a search with is damaged".into();
+            node.emit(Event::Damaged { what });
         }
         node.merge_manifest();
         for operator in node.manifest.operators() {
@@ -404,11 +409,13 @@ impl Node {
 
     /// When a first record has waited long enough for f + 1 peers. A clock that is behind what we
     /// are known to have signed is wrong, and would have us sign the same number again: then one
-    /// peer at least is waited for, however long.
+    /// peer at least is waited for, however long, or a record of ours that discovery found. (Peers
+    /// may all have moved, and without a new record of ours none of them can find us.)
     fn floor_due(&self) -> Option<Mono> {
         let held = self.database.get(&self.identity.node_id());
         let known = held.map_or(0, |held| held.versions.newest().seq());
-        let told = self.identity.is_vouched() || self.wall().0 > known;
+        let found = held.is_some_and(|held| held.provenance == Provenance::Discovery);
+        let told = found || self.identity.is_vouched() || self.wall().0 > known;
         (told && self.identity.waits_for_floor(held)).then_some(self.floor_by)
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lone::Lone;
+use peer::hands::drawn;
 use peer::{Heard, Peer, answer, ask, key, node, nodes, pass};
 use stayfound_core::discovery::message::{Distances, Message, RequestId};
 use stayfound_core::discovery::packet::PACKET_BYTES_MAX;
@@ -15,7 +16,7 @@ use stayfound_core::discovery::request::{FETCHES_MAX, NODES_PACKETS_MAX, ROUND_T
 use stayfound_core::discovery::table::BUCKET_INBOUND;
 use stayfound_core::discovery::{Answer, Ask};
 use stayfound_core::node::Counter;
-use stayfound_core::record::{Endpoints, NodeId, Signed};
+use stayfound_core::record::{Endpoints, NodeId, RECORDS_REMEMBERED_MAX, Signed};
 
 const NEAR: &str = "192.0.2.7:9000";
 
@@ -246,6 +247,29 @@ fn r69_a_record_is_replaced_by_a_newer_one_only() {
         let found = asker.finds(&mut lone, &[peer.distance()]);
         assert_eq!(found.iter().map(Signed::seq).collect::<Vec<_>>(), [held]);
     }
+}
+
+/// Our memory of verified records is limited: what is forgotten there does not come back older.
+#[test]
+fn r69_what_is_forgotten_comes_not_back_older() {
+    let (mut lone, mut peer) = connected(1, NEAR);
+    let older = peer.record.clone();
+    peer.reissues(5, &[NEAR]);
+    peer.connects(&mut lone);
+    for place in 0..RECORDS_REMEMBERED_MAX as u16 {
+        let [high, low] = place.to_be_bytes();
+        Peer::new(place + 10, &format!("21.{high}.{low}.7:9000")).shakes_hands(&mut lone);
+        lone.datagrams.clear();
+        lone.now = lone.now + Duration::from_millis(1);
+    }
+    let mut liar = Peer::new(2, "203.0.113.3:9000");
+    liar.serves = vec![older];
+    liar.connects(&mut lone);
+    ask(&mut lone, 1, &Ask::FindNode(liar.record.clone(), vec![liar.id.log_distance(&peer.id)]));
+    liar.answers(&mut lone);
+    assert!(answer(&lone, 1).is_some());
+    let (_, enr_seq) = drawn(&mut lone, &mut peer.moved("192.0.2.8:9000"));
+    assert_eq!(enr_seq, 5);
 }
 
 #[test]

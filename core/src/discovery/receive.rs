@@ -134,11 +134,14 @@ impl Discovery {
         self.count(Counter::Challenges);
     }
 
-    /// The newest record that we hold of whoever is there.
+    /// The newest record that we hold of whoever is there: who makes us forget it in one place, and
+    /// then tells an older one, changes nothing (R69).
     pub(super) fn known(&self, contact: &Contact) -> Option<Signed> {
-        let in_table = || self.table.get(&contact.id).map(|node| node.record().clone());
-        let in_session = || self.sessions.peek(contact).map(|session| session.record.clone());
-        self.memory.get(&contact.id).cloned().or_else(in_table).or_else(in_session)
+        let remembered = self.memory.get(&contact.id);
+        let in_table = self.table.get(&contact.id).map(super::table::Node::record);
+        let in_session = self.sessions.peek(contact).map(|session| &session.record);
+        let held = [remembered, in_table, in_session].into_iter().flatten();
+        held.max_by_key(|record| record.rank()).cloned()
     }
 
     /// Somebody challenges the packet with this nonce. It counts only from where that packet went

@@ -30,19 +30,21 @@ impl Searching {
         settings: Settings,
         chance: &Chance,
         manifest: &Manifest,
-        stored: Option<&Row>,
         now: Mono,
     ) -> Self {
         let mut discovery = Discovery::new(key, chance, settings);
         for operator in manifest.operators() {
             discovery.watch(operator.node_id);
         }
-        if let Some(row) = stored {
-            discovery.load_seeds(row); // what of it is damaged costs time only
-        }
-        let empty = discovery.seeds_row();
-        let seeds = stored.cloned().unwrap_or(empty);
+        let seeds = discovery.seeds_row();
         Self { discovery, seeds, seeds_at: now + SEEDS_EVERY }
+    }
+
+    /// Takes what was written down before. Answers whether all of it could be read; what could not
+    /// costs time only.
+    pub(super) fn load(&mut self, stored: &Row) -> bool {
+        self.seeds = stored.clone();
+        self.discovery.load_seeds(stored)
     }
 
     pub(super) fn deadline(&self) -> Mono {

@@ -62,17 +62,33 @@ impl Peer {
 
     /// Any plaintext in the session.
     pub fn seal_bytes(&mut self, text: &[u8]) -> Vec<u8> {
-        // An ordinary packet whose message is exchanged before it is sealed and masked.
+        let (id, write) = (self.id, self.session.as_ref().expect("a session").write.clone());
+        self.packet(0, &id.0, |nonce, packet, header_end| {
+            packet.extend_from_slice(text);
+            write.seal_in_place(nonce, packet, header_end);
+        })
+    }
+
+    /// Any packet whose header is in order.
+    pub fn raw(&mut self, flag: u8, authdata: &[u8], content: &[u8]) -> Vec<u8> {
+        self.packet(flag, authdata, |_, packet, _| packet.extend_from_slice(content))
+    }
+
+    fn packet(
+        &mut self,
+        flag: u8,
+        authdata: &[u8],
+        fill: impl FnOnce(&Nonce, &mut Vec<u8>, usize),
+    ) -> Vec<u8> {
         let (iv, nonce): ([u8; 16], Nonce) = (self.fresh(), self.fresh());
         let mut bytes = iv.to_vec();
-        bytes.extend_from_slice(b"discv5\x00\x01\x00");
+        bytes.extend_from_slice(b"discv5\x00\x01");
+        bytes.push(flag);
         bytes.extend_from_slice(&nonce);
-        bytes.extend_from_slice(&32u16.to_be_bytes());
-        bytes.extend_from_slice(&self.id.0);
+        bytes.extend_from_slice(&u16::try_from(authdata.len()).unwrap().to_be_bytes());
+        bytes.extend_from_slice(authdata);
         let header_end = bytes.len();
-        bytes.extend_from_slice(text);
-        let session = self.session.as_ref().expect("the peer has a session");
-        session.write.seal_in_place(&nonce, &mut bytes, header_end);
+        fill(&nonce, &mut bytes, header_end);
         Mask::of(&self.target).apply(&iv, &mut bytes[16..header_end]);
         bytes
     }

@@ -229,6 +229,10 @@ impl Peer {
         bytes
     }
 
+    pub fn has_session(&self) -> bool {
+        self.session.is_some()
+    }
+
     /// The peer loses its session, as if it had started anew.
     pub fn forgets(&mut self) {
         self.session = None;
@@ -255,6 +259,11 @@ impl Peer {
 
     pub fn hear_all(&mut self, lone: &mut Lone) -> Vec<Heard> {
         self.inbox(lone).iter().map(|bytes| self.hear(bytes)).collect()
+    }
+
+    /// Whether a packet is masked for this peer.
+    pub fn is_addressed(&self, bytes: &[u8]) -> bool {
+        Packet::decode(&Mask::of(&self.id), bytes, &mut [0; PACKET_BYTES_MAX]).is_ok()
     }
 
     /// Reads one packet; checks everything in it that can be checked.
@@ -347,7 +356,8 @@ impl Peer {
         }
     }
 
-    fn replies(&mut self, lone: &mut Lone, text: &[u8]) {
+    /// Answers one question.
+    pub fn replies(&mut self, lone: &mut Lone, text: &[u8]) {
         let enr_seq = self.claims.unwrap_or(self.record.seq());
         match Message::decode(text).expect("the node speaks the protocol") {
             Message::Ping { id, .. } => {
