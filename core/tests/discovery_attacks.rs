@@ -15,6 +15,7 @@ use stayfound_core::discovery::budget::HANDSHAKES_PER_PREFIX_AT_ONCE;
 use stayfound_core::discovery::challenge::{CHALLENGES_MAX, FAILURES_MAX};
 use stayfound_core::discovery::lookup::QUERIES_MAX;
 use stayfound_core::discovery::message::Message;
+use stayfound_core::discovery::request::{NODES_PACKETS_MAX, NODES_RECORDS_MAX};
 use stayfound_core::discovery::table::{PREFIX_TABLE_MAX, QUIET};
 use stayfound_core::discovery::vote::VOTES_NEEDED;
 use stayfound_core::discovery::{Answer, Ask};
@@ -239,6 +240,32 @@ fn poisoned_answers_leave_nothing_behind() {
     }
     assert_eq!(answer(&lone, 1), Some(Answer::Nodes(vec![])));
     assert!(lone.datagrams.is_empty(), "{} is probed", other.at);
+}
+
+/// Records whose signature is wrong cost a verification each: an answer has only so many.
+#[test]
+fn an_answer_costs_so_many_verifications() {
+    let mut lone = node();
+    let mut liar = Peer::new(1, NEAR);
+    liar.connects(&mut lone);
+    ask(&mut lone, 1, &Ask::FindNode(liar.record.clone(), vec![256]));
+    let text = liar.told(&mut lone).remove(0);
+    let Ok(Message::FindNode { id, .. }) = Message::decode(&text) else { panic!("no FINDNODE") };
+    let mut number = 0;
+    for _ in 0..NODES_PACKETS_MAX {
+        let mut forged = Vec::new();
+        for _ in 0..8 {
+            let key;
+            (key, number) = key_at(&liar.id, 256, number + 1);
+            let at = Endpoints::at([address("20.0.9.9:9000")]);
+            forged.extend_from_slice(Signed::sign(&key, 1, &at).as_bytes());
+            *forged.last_mut().unwrap() ^= 1;
+        }
+        let bytes = liar.seal_records(id, NODES_PACKETS_MAX, &forged);
+        liar.send(&mut lone, &bytes);
+    }
+    assert_eq!(answer(&lone, 1), Some(Answer::Nodes(vec![])));
+    assert_eq!(lone.count(Counter::RecordsInvalid), NODES_RECORDS_MAX);
 }
 
 /// One host with as many ids as it likes has its share of the table, and no more.

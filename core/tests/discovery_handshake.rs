@@ -204,7 +204,7 @@ fn r32_old_keys_count_until_new_ones_are_proved() {
 }
 
 #[test]
-fn r33_requests_without_a_session_wait_for_it() {
+fn r33_c03_requests_without_a_session_wait_for_it() {
     let mut lone = node();
     let mut peer = Peer::new(1, NEAR);
     for id in 1..=3 {
@@ -249,7 +249,7 @@ fn r33_a_challenge_voids_what_else_is_in_flight() {
 }
 
 #[test]
-fn r34_a_challenge_counts_only_for_what_was_sent_there() {
+fn r34_c04_a_challenge_counts_only_for_what_was_sent_there() {
     let mut lone = node();
     let mut peer = Peer::new(1, NEAR);
     ask(&mut lone, 1, &Ask::Ping(peer.record.clone()));

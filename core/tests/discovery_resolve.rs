@@ -11,6 +11,7 @@ use bytes::Bytes;
 use lone::{Lone, address, config, key, node_id, operator, record};
 use peer::hands::ping;
 use peer::{Heard, Peer, pass, settings};
+use stayfound_core::cluster::Manifest;
 use stayfound_core::database::Row;
 use stayfound_core::discovery::message::Message;
 use stayfound_core::discovery::seeds::SEEDS_KEY;
@@ -59,6 +60,37 @@ fn operators_that_moved_are_found_through_strangers() {
         let at = address(&format!("203.0.113.{who}:3610"));
         assert!(lone.dials.iter().any(|(_, _, address)| *address == at), "{at} is dialled");
     }
+}
+
+/// An operator is asked for its record where it was last, and strangers for it; the highest seq of
+/// all answers is what counts.
+#[test]
+fn c08_an_operator_is_asked_where_it_was_last() {
+    let at = "203.0.113.1:3610";
+    let addresses: [&[&str]; 4] = [&[], &[at], &[], &[]];
+    let records = (0..4).map(|who| record(who, 0, addresses[usize::from(who)])).collect();
+    let manifest = Manifest::new("test".into(), "UUID".into(), lone::CLUSTER, 1, records).unwrap();
+    let mut one = Peer::of(key(1), address(at), 7).facing(&key(0));
+    let mut knows = stranger(1);
+    knows.serves = vec![record(1, 6, &["192.0.2.6:3610"])];
+    let mut lone = Lone::on_host(Config { manifest, ..cluster(&[&knows]) }, &[HOME]);
+    let heard = one.hear_all(&mut lone);
+    let [Heard::Sealed(nonce)] = &heard[..] else { panic!("{heard:?} at once") };
+    let challenge = one.challenge(nonce, 0);
+    one.send(&mut lone, &challenge);
+    let heard = one.hear_all(&mut lone);
+    let [Heard::Handshake(_, text, _)] = &heard[..] else { panic!("{heard:?}") };
+    one.replies(&mut lone, text);
+    let texts = [one.told(&mut lone), vec![text.clone()]].concat();
+    let fetches = |text: &Vec<u8>| match Message::decode(text) {
+        Ok(Message::FindNode { distances, .. }) => distances.iter().eq([0]),
+        _ => false,
+    };
+    assert!(texts.iter().any(fetches), "{texts:?}");
+    texts.iter().for_each(|text| one.replies(&mut lone, text));
+    one.answers(&mut lone);
+    pass(&mut lone, &mut [knows], Duration::from_secs(3));
+    assert_eq!(found(&lone, 1), Some(one.record));
 }
 
 /// When the stranger was asked for operator 1, in milliseconds.

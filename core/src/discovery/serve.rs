@@ -131,7 +131,8 @@ impl Discovery {
         let last = request.packets >= total;
         let Body::FindNode(asked) = &request.body else { unreachable!("a FINDNODE was found") };
         let asked = asked.clone();
-        let room = NODES_RECORDS_MAX - request.records.len();
+        // Bad ones count too: they cost as much as good ones.
+        let room = NODES_RECORDS_MAX.saturating_sub(request.received);
         request.received += records.iter().count();
         for bytes in records.iter().take(room) {
             let Some(record) = self.take_record(now, &from, &asked, bytes) else { continue };
