@@ -55,11 +55,13 @@ pub enum Counter {
     RequestsUnanswered,
     /// Lookups that were begun.
     Lookups,
+    /// Words about where we are, ignored because their speaker changes them too often.
+    SightingsIgnored,
 }
 
 impl Counter {
     /// Every counter, in order.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::LinksOpened,
         Self::Dials,
         Self::DialsFailed,
@@ -86,6 +88,7 @@ impl Counter {
         Self::RequestsRefused,
         Self::RequestsUnanswered,
         Self::Lookups,
+        Self::SightingsIgnored,
     ];
 
     /// The metric's name, without prefix.
@@ -118,6 +121,7 @@ impl Counter {
             Self::RequestsRefused => "discovery_requests_refused",
             Self::RequestsUnanswered => "discovery_requests_unanswered",
             Self::Lookups => "discovery_lookups",
+            Self::SightingsIgnored => "sightings_ignored",
         }
     }
 }

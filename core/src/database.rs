@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::cluster::OperatorIndex;
-use crate::record::{Claimed, NodeId, Reachable, Signed};
+use crate::mesh::Reachable;
+use crate::record::{Claimed, NodeId, Signed};
 use crate::time::Wall;
 
 mod row;
@@ -144,10 +145,10 @@ impl Database {
 
     /// Notes where a node was reached; answers whether that is news, to be persisted.
     #[must_use = "what changed must be persisted"]
-    pub fn reached(&mut self, node: Reachable) -> bool {
-        let entry = self.entries.get_mut(&node.record.node_id());
+    pub fn reached(&mut self, node: &Reachable) -> bool {
+        let entry = self.entries.get_mut(&node.node_id());
         let entry = entry.expect("a reachable record was merged before");
-        entry.reached.replace(node.at) != Some(node.at)
+        entry.reached.replace(node.at()) != Some(node.at())
     }
 
     /// The row to persist for a node.

@@ -4,12 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
+use crate::chance::Stream;
 use crate::cluster::OperatorIndex;
 use crate::database::{Entry, Provenance};
 use crate::keys::SecretKey;
 use crate::mesh::LinkId;
 use crate::record::{Endpoints, NodeId, Scope, Signed, is_usable};
 use crate::time::Wall;
+
+/// How far a sequence number may leap that no clock can vouch for: two such leaps from one number
+/// meet once in so many.
+pub const SEQ_LEAP: u64 = 1 << 32;
 
 /// Our key, and what we know of where we are.
 pub(crate) struct Identity {
@@ -33,6 +38,7 @@ pub(crate) struct Identity {
     floor_known: bool,
     /// f + 1: of so many operators one at least tells the truth.
     quorum: usize,
+    leaps: Stream,
 }
 
 /// What one operator said about where we are.
@@ -66,7 +72,7 @@ pub(crate) struct SeqExhausted;
 
 /// Whether the newest record of ours is one that we issued with this data directory, and the only
 /// one with its seq.
-fn of_this_store(held: Option<&Entry>) -> bool {
+pub(crate) fn of_this_store(held: Option<&Entry>) -> bool {
     held.is_some_and(|entry| {
         entry.provenance == Provenance::Own && entry.versions.rival().is_none()
     })
@@ -74,7 +80,12 @@ fn of_this_store(held: Option<&Entry>) -> bool {
 
 impl Identity {
     /// An identity that knows no address yet but those that the operator fixed.
-    pub(crate) fn new(key: SecretKey, fixed: Vec<SocketAddr>, quorum: usize) -> Self {
+    pub(crate) fn new(
+        key: SecretKey,
+        fixed: Vec<SocketAddr>,
+        quorum: usize,
+        leaps: Stream,
+    ) -> Self {
         assert!(quorum >= 1);
         let node_id = NodeId::of(&key.public_key().point());
         Self {
@@ -89,6 +100,7 @@ impl Identity {
             vouchers: BTreeSet::new(),
             floor_known: false,
             quorum,
+            leaps,
         }
     }
 
@@ -197,9 +209,11 @@ impl Identity {
     /// The sequence number rises above every record that carries our signature, never above a
     /// number that somebody claims; a first record also starts at Unix milliseconds at least,
     /// because locks of 2022 carry such values. And it waits: if our data was lost, a clock that is
-    /// behind our old records would make us sign one of their numbers again.
+    /// behind our old records would make us sign one of their numbers again. Waiting does not help
+    /// if all who can be asked have lost their data as well: neither they nor we can know what we
+    /// signed before. With such a clock we leap, so that the number is new all the same.
     pub(crate) fn reissue(
-        &self,
+        &mut self,
         held: Option<&Entry>,
         wall: Wall,
     ) -> Option<Result<Signed, SeqExhausted>> {
@@ -215,11 +229,13 @@ impl Identity {
             return None;
         }
         let floor = newest.map_or(0, Signed::seq);
-        let least = if of_this_store { 0 } else { wall.0 };
-        Some(match floor.checked_add(1) {
-            Some(next) => Ok(Signed::sign(&self.key, next.max(least), &endpoints)),
-            None => Err(SeqExhausted),
-        })
+        let Some(next) = floor.checked_add(1) else { return Some(Err(SeqExhausted)) };
+        let seq = match (of_this_store, wall.0 > floor) {
+            (true, _) => next,
+            (false, true) => wall.0,
+            (false, false) => next.checked_add(self.leaps.below(SEQ_LEAP)).unwrap_or(next),
+        };
+        Some(Ok(Signed::sign(&self.key, seq, &endpoints)))
     }
 
     /// What our record should name, given what it names.

@@ -19,11 +19,11 @@ mod dial;
 mod frame;
 mod link;
 
-pub use dial::{BACKOFF_MAX, BACKOFF_MIN};
+pub use dial::{BACKOFF_MAX, BACKOFF_MIN, CANDIDATES_MAX, GRACE, STAGGER};
 pub use frame::{FRAME_BYTES_MAX, Frame, Hello, Holding, RECORDS_PER_FRAME_MAX, Reader, VERSION};
-pub use link::{CROSSING, HELLO_WITHIN, LINKS_PER_PEER_MAX};
+pub use link::{CROSSING, HELLO_WITHIN, LINKS_PER_PEER_MAX, Reachable};
 
-use dial::{CANDIDATES_MAX, Dialer, GRACE};
+use dial::Dialer;
 use link::Link;
 
 /// A link: one authenticated, ordered, reliable stream of bytes each way between us and a peer
@@ -33,7 +33,8 @@ use link::Link;
 pub struct LinkId(pub u64);
 
 /// One attempt to open a link, numbered by the core. The driver answers each with
-/// [`Input::LinkOpened`] or [`Input::DialFailed`], exactly once.
+/// [`LinkOpened`](crate::node::Input::LinkOpened) or [`DialFailed`](crate::node::Input::DialFailed),
+/// exactly once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DialId(pub u64);
 

@@ -11,9 +11,9 @@ use std::time::Duration;
 use crate::chance::{Chance, Stream};
 use crate::cluster::{Manifest, OperatorIndex};
 use crate::database::{Database, Provenance, Row, Verdict};
+use crate::discovery;
 use crate::discovery::seeds::SEEDS_KEY;
-use crate::discovery::{self};
-use crate::identity::Identity;
+use crate::identity::{Identity, of_this_store};
 use crate::keys::SecretKey;
 use crate::mesh::{Action, Addresses, BACKOFF_MAX, BACKOFF_MIN, Mesh};
 use crate::record::{NodeId, Signed, is_usable};
@@ -27,9 +27,10 @@ mod quota;
 mod resolve;
 
 pub use crate::count::Counter;
+pub use crate::identity::SEQ_LEAP;
 pub use crate::mesh::{CloseReason, DialId, LinkId, Violation};
 use discover::Searching;
-use quota::Quotas;
+use quota::{Quotas, Sightings};
 use resolve::Resolver;
 
 pub use input::Input;
@@ -122,6 +123,7 @@ pub struct Node {
     resolver: Resolver,
     /// Of what is done at intervals.
     jitter: Stream,
+    sightings: Sightings,
     next_ticket: u64,
     /// Until when a first record waits, once the socket is bound.
     floor_by: Mono,
@@ -156,7 +158,8 @@ impl Node {
         let seeds = stored.iter().find(|row| row.key == SEEDS_KEY);
         let searching = discovery
             .map(|settings| Searching::new(key.clone(), settings, &chance, &manifest, seeds, now));
-        let mut identity = Identity::new(key, external, manifest.faults_tolerated() + 1);
+        let quorum = manifest.faults_tolerated() + 1;
+        let mut identity = Identity::new(key, external, quorum, chance.stream("sequence leaps"));
         if manifest.operators().len() == 1 {
             identity.know_floor(); // there is nobody to wait for
         }
@@ -176,6 +179,7 @@ impl Node {
             searching,
             resolver: Resolver::default(),
             jitter: chance.stream("resolve"),
+            sightings: Sightings::default(),
             next_ticket: 0,
             floor_by: now,
             outrun: None,
@@ -424,8 +428,8 @@ impl Node {
         if self.outrun.is_some_and(|(at, _)| self.now < at) {
             return false;
         }
-        let own = self.identity.node_id();
-        let record = match self.identity.reissue(self.database.get(&own), self.wall()) {
+        let (own, wall) = (self.identity.node_id(), self.wall());
+        let record = match self.identity.reissue(self.database.get(&own), wall) {
             None => return false,
             Some(Err(_)) => {
                 if !std::mem::replace(&mut self.exhausted, true) {
@@ -437,7 +441,7 @@ impl Node {
         };
         let before = self.database.newest(&own).map(Signed::endpoints);
         let changed = before != Some(record.endpoints());
-        let verdict = self.database.merge(record.clone(), Provenance::Own, self.wall());
+        let verdict = self.database.merge(record.clone(), Provenance::Own, wall);
         assert_eq!(verdict, Verdict::Newest, "our own new record is above every other");
         let ticket = self.persist(&own);
         self.pending = Some((ticket, record));
@@ -449,6 +453,9 @@ impl Node {
         let Some((_, record)) = self.pending.take_if(|(awaited, _)| *awaited <= ticket) else {
             return;
         };
+        if !of_this_store(self.database.get(&self.identity.node_id())) {
+            return; // somebody else runs with our key, and its number may be theirs: it is outrun
+        }
         self.published = Some(record.clone());
         self.search_as(&record);
         self.tell_all(&record, None);

@@ -1,12 +1,12 @@
 //! The node record (ENR, EIP-778) and its ladder of trust.
 //!
 //! A record arrives as bytes and climbs: [`Claimed`] (well-formed, believed in nothing) →
-//! [`Signed`] (its signature verified, its node id known) → `Authorised` (in [`crate::cluster`]:
-//! its key is an operator's) → [`Reachable`] (its endpoint answered). The next function does not
-//! accept the rung below, so no check can be skipped.
+//! [`Signed`] (its signature verified, its node id known) →
+//! [`Authorised`](crate::cluster::Authorised) (its key is an operator's) →
+//! [`Reachable`](crate::mesh::Reachable) (its node answered). Only the room that makes a check can
+//! make its rung, and the next function does not accept the rung below, so no check can be skipped.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sha3::{Digest, Keccak256};
@@ -66,15 +66,6 @@ struct Inner {
     public_key: PublicKey,
     node_id: NodeId,
     content_hash: [u8; 32],
-}
-
-/// A record whose node answered at an address, with its key proved on an authenticated link.
-#[derive(Clone, Debug)]
-pub struct Reachable {
-    /// The record.
-    pub record: Signed,
-    /// Where the node answered.
-    pub at: SocketAddr,
 }
 
 impl<'a> Claimed<'a> {

@@ -177,6 +177,128 @@ fn an_operator_that_signs_without_end_does_not_make_everybody_work_without_end()
     assert_eq!(lone.node.database().newest(&node_id(3)).unwrap().seq(), 2_000);
 }
 
+#[test]
+fn an_operator_that_sees_us_now_here_now_there_does_not_make_us_sign_without_end() {
+    use stayfound_core::node::{CHANGE_EVERY, CHANGES_AT_ONCE};
+    // Nobody else is linked who could outvote it about which of our addresses peers see.
+    let mut lone = Lone::settled(config(4), &["198.18.0.1", "198.18.0.2"]);
+    let link = lone.greet(1, "198.18.1.1:3610");
+    let first = lone.own().seq();
+    for _ in 0..500 {
+        lone.say(link, &seen("198.18.0.1:3610"));
+        lone.say(link, &seen("198.18.0.2:3610"));
+    }
+    let signed = lone.own().seq() - first;
+    assert!((1..=u64::from(CHANGES_AT_ONCE)).contains(&signed), "{signed} records in a breath");
+    assert_eq!(lone.count(Counter::SightingsIgnored), 1_000 - CHANGES_AT_ONCE as usize);
+    // It is heard again when it has calmed down.
+    let elsewhere = match lone.own_address() {
+        Some(own) if own == address("198.18.0.1:3610") => "198.18.0.2:3610",
+        _ => "198.18.0.1:3610",
+    };
+    lone.pass(CHANGE_EVERY);
+    lone.say(link, &seen(elsewhere));
+    assert_eq!(lone.own_address(), Some(address(elsewhere)));
+}
+
+/// Of the frames that are right in form, but say more than one may.
+#[test]
+fn frames_that_hold_too_much() {
+    use stayfound_core::mesh::{Hello, Holding, RECORDS_PER_FRAME_MAX};
+    let bytes = Bytes::copy_from_slice(record(3, 51, &[]).as_bytes());
+    let records = Frame::Records(vec![bytes; RECORDS_PER_FRAME_MAX + 1]);
+    violates(&records.encode(), Violation::Malformed);
+    let (mut lone, _) = at_work();
+    let link = lone.open(3, "198.18.1.3:3610", None);
+    let digest = vec![Holding::from(&record(3, 51, &[])); 257];
+    lone.say(link, &Frame::Hello(Hello { cluster: CLUSTER, record: Bytes::new(), digest }));
+    assert_eq!(lone.closed, [(link, CloseReason::Violation)]);
+}
+
+#[test]
+fn what_a_digest_claims_changes_nothing() {
+    let (mut lone, _) = at_work();
+    let before = (lone.database(), lone.own().clone());
+    let link = lone.open(3, "198.18.1.3:3610", None);
+    let claims: Vec<_> = [0, 1, 2, 3, 77].map(|who| record(who, u64::MAX, &[])).into();
+    lone.told.clear();
+    lone.say(link, &hello(&claims.iter().collect::<Vec<_>>()));
+    lone.pass(stayfound_core::node::FLOOR_WITHIN);
+    let records = |database: &Database| {
+        database.iter().map(|(id, entry)| (*id, entry.versions.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(records(&lone.database()), records(&before.0));
+    assert_eq!(lone.own(), &before.1);
+    assert_eq!(lone.records_told(link), vec![], "it claims to lack nothing");
+}
+
+#[test]
+fn a_hello_with_the_record_of_another_is_no_other_than_any_relay() {
+    use stayfound_core::mesh::Hello;
+    let (mut lone, _) = at_work();
+    let link = lone.open(3, "198.18.1.3:3610", None);
+    let news = record(2, 51, &["198.18.9.9:1"]);
+    let bytes = Bytes::copy_from_slice(news.as_bytes());
+    lone.say(link, &Frame::Hello(Hello { cluster: CLUSTER, record: bytes, digest: vec![] }));
+    assert_eq!(lone.node.database().newest(&node_id(2)), Some(&news));
+    let linked: Vec<_> = lone.node.links().map(|(operator, ..)| operator).collect();
+    assert_eq!(linked, [operator(1), operator(2), operator(3)], "it proves nobody's presence");
+}
+
+#[test]
+fn an_operator_that_equivocates_without_end_leaves_two_records() {
+    let (mut lone, link) = at_work();
+    let twins: Vec<_> =
+        (1..500).map(|port: u16| record(3, 51, &[&format!("198.18.9.9:{port}")])).collect();
+    for twin in &twins {
+        lone.say(link, &records(&[twin]));
+    }
+    lone.pass(std::time::Duration::from_secs(60));
+    let entry = lone.node.database().get(&node_id(3)).unwrap().clone();
+    let greatest = twins.iter().max_by_key(|twin| *twin.content_hash());
+    assert_eq!(Some(entry.versions.newest()), greatest);
+    assert_eq!(entry.versions.iter().count(), 2);
+    let flagged = |event: &&Event| matches!(event, Event::Equivocation { .. });
+    assert_eq!(lone.events.iter().filter(flagged).count(), 1, "it is told once");
+}
+
+#[test]
+fn where_peers_cannot_see_us_is_no_news() {
+    let (mut lone, link) = at_work();
+    let before = everything(&lone);
+    for nowhere in [
+        "0.0.0.0:3610",
+        "198.18.0.1:0",
+        "127.0.0.1:3610",
+        "10.0.0.1:3610",
+        "169.254.0.1:3610",
+        "224.0.0.1:3610",
+        "255.255.255.255:3610",
+        "[::]:3610",
+        "[fe80::1]:3610",
+        "203.0.113.9:3610", // one word against our own interface
+    ] {
+        lone.say(link, &seen(nowhere));
+    }
+    assert_eq!(everything(&lone), before);
+}
+
+#[test]
+#[should_panic(expected = "time ran backwards")]
+fn a_driver_whose_clock_runs_backwards_is_a_bug() {
+    let (mut lone, _) = at_work();
+    lone.pass(std::time::Duration::from_secs(1));
+    lone.now = stayfound_core::time::Mono(0);
+    lone.input(Input::Wake);
+}
+
+#[test]
+#[should_panic(expected = "never asked for")]
+fn a_write_that_was_never_asked_for_is_a_bug() {
+    let (mut lone, _) = at_work();
+    lone.input(Input::Durable { ticket: stayfound_core::node::Ticket(u64::MAX) });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(

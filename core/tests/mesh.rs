@@ -7,6 +7,7 @@ use std::time::Duration;
 use lone::*;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
+use stayfound_core::database::Database;
 use stayfound_core::mesh::{BACKOFF_MAX, BACKOFF_MIN, CROSSING, Frame};
 use stayfound_core::node::{CloseReason, Config, Event, Input};
 
@@ -61,6 +62,22 @@ fn candidates_are_tried_in_order_newest_record_then_last_reached_then_hints() {
     pass_with_failures(&mut lone, ms(200));
     let order = ["198.18.0.2:2", "[2001:db8::2]:2", "198.18.0.3:3", "198.18.0.4:4"];
     assert_eq!(dialled(&lone), order, "a dial that fails makes room for the next at once");
+}
+
+#[test]
+fn where_a_peer_was_reached_is_on_disk_once_it_has_said_hello_there() {
+    let mut lone = Lone::on_host(config(3), &["198.18.0.1"]);
+    let reached = |lone: &Lone, peer| lone.node.database().get(&node_id(peer)).unwrap().reached;
+    let link = lone.open(1, "198.18.1.1:1", None);
+    lone.input(Input::LinkMoved { link, remote: address("198.18.1.1:2") });
+    assert_eq!(reached(&lone, 1), None, "it has not answered yet");
+    lone.say(link, &hello(&[]));
+    assert_eq!(reached(&lone, 1), Some(address("198.18.1.1:2")));
+    lone.input(Input::LinkMoved { link, remote: address("[2001:db8::1]:3") });
+    assert_eq!(reached(&lone, 1), Some(address("[2001:db8::1]:3")));
+    assert_eq!(reached(&lone, 2), None);
+    let rows: Vec<_> = lone.disk.values().cloned().collect();
+    assert_eq!(Database::load(&rows), (lone.database(), vec![]));
 }
 
 #[test]

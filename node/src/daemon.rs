@@ -324,7 +324,7 @@ mod tests {
         let manifest = Manifest::new("x".into(), "X".into(), [7; 32], 2, records.collect());
         let [key, _] = keys;
         let manifest = manifest.expect("a cluster of two");
-        let config = Config { key, manifest, external: Vec::new(), hints: Vec::new() };
+        let config = Config { key, manifest, external: Vec::new(), hints: Vec::new(), discovery: None };
         let (_commands, receiver) = mpsc::unbounded_channel();
         let listen = (Ipv4Addr::LOCALHOST, 0).into();
         let store = Box::new(MemoryStore::default());

@@ -1,6 +1,6 @@
 //! A computer that runs a node: how it is connected, its disk, and the process.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use stayfound_core::chance::{Chance, Stream};
 use stayfound_core::database::Row;
 use stayfound_core::node::{Config, Counter, Node, Ticket};
-use stayfound_core::record::NodeId;
+use stayfound_core::record::{NodeId, Scope};
 use stayfound_core::time::{Mono, Wall};
 
 use crate::event::Local;
@@ -16,6 +16,9 @@ use crate::moment::Moment;
 
 /// The wall clock of every host when the world begins: 2026-01-01T00:00:00Z.
 pub const EPOCH: Wall = Wall(1_767_225_600_000);
+
+/// How late a process may hear of a change of its host's interfaces.
+pub(crate) const NOTICE_MAX: Duration = Duration::from_millis(200);
 
 /// How a host is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +46,13 @@ pub enum DiskSpeed {
 pub(crate) struct Host {
     pub(crate) config: Config,
     pub(crate) uplink: Uplink,
-    /// Where it is or was last, seen from outside.
+    /// Where it is or was last, seen from outside, by its first interface.
     pub(crate) address: SocketAddr,
+    /// Whether its first interface is connected.
     pub(crate) online: bool,
+    /// The addresses of its other interfaces: of the Internet, or of a network of its own where
+    /// nobody else is (containers, a laboratory).
+    pub(crate) others: BTreeSet<IpAddr>,
     /// Whether its socket is bound to `[::]` rather than to `0.0.0.0`.
     pub(crate) dual_stack: bool,
     pub(crate) disk: Disk,
@@ -77,6 +84,21 @@ pub(crate) struct Disk {
     done_at: Moment,
     speed: DiskSpeed,
     chance: Stream,
+}
+
+impl DiskSpeed {
+    /// The longest that a write takes.
+    pub(crate) fn slowest(self) -> Duration {
+        Duration::from_micros(self.micros().1)
+    }
+
+    /// Microseconds: least and most.
+    fn micros(self) -> (u64, u64) {
+        match self {
+            Self::Fast => (100, 5_000),
+            Self::Slow => (20_000, 800_000),
+        }
+    }
 }
 
 impl fmt::Display for DiskSpeed {
@@ -119,19 +141,17 @@ impl Host {
 
     /// What a process hears first: the addresses of its interfaces, then its socket.
     pub(crate) fn greeting(&self) -> Vec<Local> {
-        let up = self.interface().map(Local::Up);
-        up.into_iter().chain([Local::Bound(self.bound())]).collect()
+        let up = self.interfaces().into_iter().map(Local::Up);
+        up.chain([Local::Bound(self.bound())]).collect()
     }
 
-    /// What a process hears, in this order, when its host came from `before` to where it is now.
+    /// What a process hears, in this order, when the addresses of its interfaces were these before.
     /// Behind a router nothing happens that it could hear of.
-    pub(crate) fn notices(&mut self, before: Option<SocketAddr>) -> Vec<Local> {
-        let after = self.online.then_some(self.address);
-        let (left, came) = (before.map(|at| at.ip()), after.map(|at| at.ip()));
-        let changed = self.uplink == Uplink::Direct && left != came;
-        let (down, up) = (left.map(Local::Down), came.map(Local::Up));
-        let mut notices: Vec<Local> =
-            [down, up].into_iter().flatten().filter(|_| changed).collect();
+    pub(crate) fn notices(&mut self, before: &[IpAddr]) -> Vec<Local> {
+        let after = self.interfaces();
+        let down = before.iter().filter(|ip| !after.contains(ip)).map(|ip| Local::Down(*ip));
+        let up = after.iter().filter(|ip| !before.contains(ip)).map(|ip| Local::Up(*ip));
+        let mut notices: Vec<Local> = down.chain(up).collect();
         if self.notices.hits(1, 2) {
             notices.reverse(); // make before break
         }
@@ -149,13 +169,25 @@ impl Host {
 
     /// When the process hears of a change: never before it heard of the one before.
     pub(crate) fn notice_at(&mut self, now: Moment) -> Moment {
-        let late = Duration::from_micros(self.notices.below(200_000));
+        let late = Duration::from_micros(self.notices.below(NOTICE_MAX.as_micros() as u64));
         self.told_at = self.told_at.max(now + late);
         self.told_at
     }
 
-    /// The address of its interface.
-    fn interface(&self) -> Option<IpAddr> {
+    /// The addresses of its interfaces.
+    pub(crate) fn interfaces(&self) -> Vec<IpAddr> {
+        self.first_interface().into_iter().chain(self.others.iter().copied()).collect()
+    }
+
+    /// Where it is, seen from outside: first where its first interface is.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        let others = self.others.iter().filter(|ip| ip.is_ipv4() || self.dual_stack);
+        let others = others.filter(|ip| Scope::of(**ip) == Scope::Global);
+        let others = others.map(|ip| SocketAddr::new(*ip, self.address.port()));
+        self.online.then_some(self.address).into_iter().chain(others).collect()
+    }
+
+    fn first_interface(&self) -> Option<IpAddr> {
         match self.uplink {
             Uplink::Direct => self.online.then_some(self.address.ip()),
             Uplink::Forwarded { .. } if self.address.is_ipv4() => {
@@ -182,10 +214,7 @@ impl Disk {
 
     /// Takes a write; answers when it will be durable.
     pub(crate) fn write(&mut self, now: Moment, ticket: Ticket, row: Row) -> Moment {
-        let (least, most) = match self.speed {
-            DiskSpeed::Fast => (100, 5_000),
-            DiskSpeed::Slow => (20_000, 800_000),
-        };
+        let (least, most) = self.speed.micros();
         let takes = Duration::from_micros(least + self.chance.below(most - least));
         self.done_at = self.done_at.max(now + takes);
         self.writes.push_back((ticket, row));

@@ -3,18 +3,20 @@
 //!
 //! What is modelled, and what the real transport does to deserve it:
 //!
-//! * A dial reaches whoever has the address now. The dialler's side opens after one round trip,
-//!   the acceptor's half a round trip later: with mutual TLS 1.3 the dialler is done before its
-//!   own certificate has been judged. Each side refuses a key that its node does not admit; the
-//!   dialler also refuses any key but the one that it expected.
-//! * Nobody at the address, or a lost answer: the dial fails after [`DIAL_TIMEOUT`].
+//! * A dial reaches whoever has the address now. The acceptor's side opens when it has judged the
+//!   dialler's certificate, after one and a half round trips. With mutual TLS 1.3 the dialler
+//!   cannot know that it was let in before it is spoken to: its side opens with the acceptor's
+//!   first byte. Each side refuses a key that its node does not admit; the dialler also refuses
+//!   any key but the one that it expected.
+//! * Nobody at the address, or a lost answer: the dial fails after [`DIAL_TIMEOUT`], and an
+//!   acceptor that had opened its side is told.
 //! * Bytes are in order per link and direction. Loss delays them.
 //! * A dialler that moves keeps its links once a packet from its new address arrives (with its
 //!   next bytes or its next keep-alive); an acceptor that moves loses them, because a QUIC client
 //!   drops packets from another address than it dialled. A crash is silent.
 //! * Whoever hears nothing on a link for [`IDLE_TIMEOUT`] closes it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -52,7 +54,8 @@ pub struct Wire(u64);
 pub enum Due {
     /// The first flight of a handshake arrives at the address that was dialled.
     Hello(Wire),
-    /// The acceptor's flight, with its certificate, arrives at the dialler.
+    /// The acceptor's flight, with its certificate, arrives at the dialler, which answers with
+    /// its own.
     Answer(Wire),
     /// The dialler's certificate arrives at the acceptor.
     Finish(Wire),
@@ -127,10 +130,13 @@ pub struct Network {
 /// What the network knows of one host.
 struct Site {
     key: PublicKey,
-    address: Option<SocketAddr>,
+    /// Where it is seen, the address that it would rather send from first.
+    addresses: Vec<SocketAddr>,
     /// The number of its running process.
     process: Option<u32>,
     links: BTreeMap<LinkId, (Wire, Side)>,
+    /// Its dials that are not answered yet.
+    dialling: BTreeSet<Wire>,
     links_opened: u64,
     chance: Stream,
 }
@@ -170,16 +176,22 @@ impl Network {
     pub fn add(&mut self, key: PublicKey, chance: &Chance) -> HostId {
         let host = HostId(self.sites.len());
         let chance = chance.stream(&format!("network packets of host {}", host.0));
-        let links = BTreeMap::new();
-        let site = Site { key, address: None, process: None, links, links_opened: 0, chance };
-        self.sites.push(site);
+        self.sites.push(Site {
+            key,
+            addresses: Vec::new(),
+            process: None,
+            links: BTreeMap::new(),
+            dialling: BTreeSet::new(),
+            links_opened: 0,
+            chance,
+        });
         host
     }
 
     /// Where a host is, seen from outside.
     #[must_use]
-    pub fn address(&self, host: HostId) -> Option<SocketAddr> {
-        self.sites[host.0].address
+    pub fn addresses(&self, host: HostId) -> &[SocketAddr] {
+        &self.sites[host.0].addresses
     }
 
     /// Who is at an address.
@@ -219,37 +231,34 @@ impl Network {
     /// The process of a host dies without a word.
     pub fn died(&mut self, host: HostId, now: Moment, queue: &mut Queue<Event>) {
         self.sites[host.0].process = None;
-        let dialling =
-            |link: &Link| link.dialler.host == host && link.dialler.state == EndState::Opening;
-        self.links.retain(|_, link| !dialling(link));
-        for (wire, side) in std::mem::take(&mut self.sites[host.0].links).into_values() {
-            self.link_mut(wire).end_mut(side).state = EndState::Closed;
+        for (wire, side) in self.ends(host) {
+            self.shut(wire, side);
             self.refresh(wire, now, queue);
             self.forget_if_over(wire);
         }
     }
 
-    /// A host is at `address` from now on, or nowhere.
+    /// A host is at these addresses from now on, and would rather send from those before; if there
+    /// are none, it is nowhere.
     ///
     /// # Panics
     /// If another host is there.
     pub fn moved(
         &mut self,
         host: HostId,
-        address: Option<SocketAddr>,
+        addresses: Vec<SocketAddr>,
         now: Moment,
         queue: &mut Queue<Event>,
     ) {
-        if let Some(left) = self.sites[host.0].address.take() {
-            self.at.remove(&left);
+        for left in &self.sites[host.0].addresses {
+            self.at.remove(left);
         }
-        self.sites[host.0].address = address;
-        if let Some(address) = address {
-            let other = self.at.insert(address, host);
+        for address in &addresses {
+            let other = self.at.insert(*address, host);
             assert!(other.is_none(), "{address} is taken by {other:?}");
         }
-        let touched: Vec<_> = self.sites[host.0].links.values().copied().collect();
-        for (wire, side) in touched {
+        self.sites[host.0].addresses = addresses;
+        for (wire, side) in self.ends(host) {
             self.refresh(wire, now, queue);
             if side == Side::Dialler {
                 let silence = self.up_to(host, KEEP_ALIVE);
@@ -266,11 +275,12 @@ impl Network {
         now: Moment,
         queue: &mut Queue<Event>,
     ) {
-        let site = &self.sites[host.0];
-        let process = site.process.expect("only a running node dials");
         let wire = Wire(self.wires);
         self.wires += 1;
-        let sent_from = site.address;
+        let sent_from = self.source(host, target);
+        let site = &mut self.sites[host.0];
+        let process = site.process.expect("only a running node dials");
+        site.dialling.insert(wire);
         self.links.insert(wire, Link::dialled((host, process), dial, expected, target, sent_from));
         queue.push(now + DIAL_TIMEOUT, Due::GiveUp(wire).into());
         // Nobody there: the packet goes as far as a host's would, and nothing comes back.
@@ -347,7 +357,7 @@ impl Network {
             Due::Hello(_) => self.on_hello(wire, now, queue),
             Due::Answer(_) => self.on_answer(wire, now, queue, admits),
             Due::Finish(_) => self.on_finish(wire, now, queue, admits),
-            Due::GiveUp(_) => self.on_give_up(wire),
+            Due::GiveUp(_) => self.on_give_up(wire, now, queue),
             Due::Bytes(_, from) => self.on_bytes(wire, from),
             Due::Rebind(_, from) => self.on_rebind(wire, from, now, queue),
             Due::Closing(_, from) => self.on_closing(wire, from, now, queue),
@@ -362,12 +372,26 @@ impl Network {
         }
     }
 
+    /// Where a host sends from to this address: of its own the first of that family, or the first.
+    fn source(&self, host: HostId, target: SocketAddr) -> Option<SocketAddr> {
+        let own = &self.sites[host.0].addresses;
+        let fits = own.iter().find(|own| own.is_ipv4() == target.is_ipv4());
+        fits.or(own.first()).copied()
+    }
+
+    /// The ends of a host that are open, and those that it dials.
+    fn ends(&self, host: HostId) -> Vec<(Wire, Side)> {
+        let site = &self.sites[host.0];
+        let dialling = site.dialling.iter().map(|wire| (*wire, Side::Dialler));
+        site.links.values().copied().chain(dialling).collect()
+    }
+
     fn find(&self, host: HostId, number: LinkId) -> Result<(Wire, Side), NoSuchLink> {
         self.sites[host.0].links.get(&number).copied().ok_or(NoSuchLink(number))
     }
 
     fn link_mut(&mut self, wire: Wire) -> &mut Link {
-        self.links.get_mut(&wire).expect("an end that is open keeps its link")
+        self.links.get_mut(&wire).expect("an end that is not closed keeps its link")
     }
 
     fn flight(&mut self, from: HostId, to: HostId) -> Duration {

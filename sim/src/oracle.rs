@@ -367,7 +367,7 @@ impl Oracle {
         &self,
         views: &[Option<View<'_>>],
         links: &[OpenLink],
-        addresses: &[Option<SocketAddr>],
+        addresses: &[&[SocketAddr]],
     ) -> Result<(), String> {
         let owed = self.reach.owed();
         for &(a, b) in &owed.pairs {
@@ -379,9 +379,10 @@ impl Oracle {
         let is_owed = |who: usize| owed.pairs.iter().any(|&(a, b)| a == who || b == who);
         for &who in owed.truthful.iter().filter(|who| is_owed(**who)) {
             let own = views[who].and_then(|view| view.own).expect("owed records were looked at");
-            let at = addresses[who].expect("who is owed something is somewhere");
-            if !own.endpoints().quic_addresses().any(|named| named == at) {
+            if !own.endpoints().quic_addresses().any(|named| addresses[who].contains(&named)) {
                 let (name, seq) = (self.name(HostId(who)), own.seq());
+                let at: Vec<String> = addresses[who].iter().map(SocketAddr::to_string).collect();
+                let at = at.join(" and ");
                 return Err(format!(
                     "{name} is at {at}, which its record (seq {seq}) does not say"
                 ));

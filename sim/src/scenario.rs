@@ -12,7 +12,7 @@
 //! ```
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::event::HostId;
 use crate::moment::Moment;
@@ -20,9 +20,10 @@ use crate::world::Setup;
 
 pub(crate) mod build;
 pub(crate) mod draw;
+mod healing;
 mod options;
 
-pub use options::{Bootstrap, Families, FaultKind, Options, SeqStyle};
+pub use options::{Bootstrap, Families, FaultKind, Interfaces, Options, SeqStyle};
 
 /// Something done to a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +45,12 @@ pub enum What {
     Wipe,
     /// It is seen at this address from now on; if it was offline, it is online again.
     Move(SocketAddr),
-    /// It has no address.
+    /// Its first interface is cut off.
     Offline,
+    /// An interface beside its first has this address now.
+    Up(IpAddr),
+    /// That interface is gone.
+    Down(IpAddr),
 }
 
 /// One line of a schedule.
@@ -80,6 +85,8 @@ impl fmt::Display for Fault {
             What::Wipe => write!(f, "wipe {host}"),
             What::Move(to) => write!(f, "move {host} to {to}"),
             What::Offline => write!(f, "offline {host}"),
+            What::Up(ip) => write!(f, "up {host} {ip}"),
+            What::Down(ip) => write!(f, "down {host} {ip}"),
         }
     }
 }

@@ -137,7 +137,17 @@ impl<'a> Actor<'a> {
         self.suffers(What::Move(address))
     }
 
-    /// It has no address.
+    /// An interface beside its first has this address from now on.
+    pub fn gains(self, ip: &str) -> &'a mut Script {
+        self.suffers(What::Up(ip.parse().expect("an address")))
+    }
+
+    /// That interface is gone.
+    pub fn loses(self, ip: &str) -> &'a mut Script {
+        self.suffers(What::Down(ip.parse().expect("an address")))
+    }
+
+    /// Its first interface is cut off.
     pub fn goes_offline(self) -> &'a mut Script {
         self.suffers(What::Offline)
     }

@@ -1,7 +1,7 @@
 //! The event loop: hosts, network and oracle under one clock, in one order.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use stayfound_core::chance::Chance;
@@ -43,8 +43,10 @@ pub struct HostSetup {
     pub config: Config,
     /// How it is connected.
     pub uplink: Uplink,
-    /// Where it is, seen from outside.
+    /// Where it is, seen from outside, by its first interface.
     pub address: SocketAddr,
+    /// The addresses of its other interfaces.
+    pub others: BTreeSet<IpAddr>,
     /// Whether its socket takes both address families.
     pub dual_stack: bool,
 }
@@ -60,6 +62,8 @@ pub struct World {
     outputs: Vec<Output>,
     /// Whose turn it is, for whoever asks after a panic.
     turn: HostId,
+    /// When the last fault was.
+    quiet_since: Moment,
 }
 
 impl World {
@@ -75,6 +79,7 @@ impl World {
             trace,
             outputs: Vec::new(),
             turn: HostId(0),
+            quiet_since: Moment::default(),
         };
         for (place, host) in setup.hosts.iter().enumerate() {
             let label = |what: &str| chance.stream(&format!("{what} of host {place}"));
@@ -88,6 +93,7 @@ impl World {
                     uplink: host.uplink,
                     address: host.address,
                     online: true,
+                    others: host.others.clone(),
                     dual_stack: host.dual_stack,
                     disk: Disk::new(setup.disks, label("disk")),
                     process: None,
@@ -100,7 +106,8 @@ impl World {
             );
             let id = world.network.add(host.config.key.public_key(), chance);
             assert_eq!(id, HostId(place));
-            world.network.moved(id, Some(host.address), world.now, &mut world.queue);
+            let at = world.hosts[place].addresses();
+            world.network.moved(id, at, world.now, &mut world.queue);
         }
         world
     }
@@ -223,6 +230,7 @@ impl World {
             return Ok(false);
         }
         self.trace.fault(self.now, fault);
+        self.quiet_since = self.now;
         if self.is_operator(host) {
             self.oracle.reach.apply(fault);
         }
@@ -233,8 +241,12 @@ impl World {
                 self.hosts[host.0].disk.wipe();
                 self.oracle.wiped(host);
             }
-            What::Move(to) => self.relocate(host, Some(to)),
-            What::Offline => self.relocate(host, None),
+            What::Move(to) => {
+                self.reconnect(host, |host| (host.online, host.address) = (true, to));
+            }
+            What::Offline => self.reconnect(host, |host| host.online = false),
+            What::Up(ip) => self.reconnect(host, |host| assert!(host.others.insert(ip))),
+            What::Down(ip) => self.reconnect(host, |host| assert!(host.others.remove(&ip))),
         }
         Ok(true)
     }
@@ -245,8 +257,22 @@ impl World {
             What::Start | What::Wipe => host.process.is_none(),
             What::Crash => host.process.is_some(),
             What::Offline => host.online,
-            What::Move(to) => self.network.holder(to).is_none(),
+            What::Move(to) => {
+                let there = |ip: &IpAddr| SocketAddr::new(*ip, to.port());
+                let free = |ip: &IpAddr| self.is_free_for(fault.host, there(ip));
+                let elsewhere = !host.online || host.address != to;
+                elsewhere && self.is_free_for(fault.host, to) && host.others.iter().all(free)
+            }
+            What::Up(ip) => {
+                let there = SocketAddr::new(ip, host.address.port());
+                !host.interfaces().contains(&ip) && self.is_free_for(fault.host, there)
+            }
+            What::Down(ip) => host.others.contains(&ip),
         }
+    }
+
+    fn is_free_for(&self, host: HostId, address: SocketAddr) -> bool {
+        self.network.holder(address).is_none_or(|holder| holder == host)
     }
 
     fn is_operator(&self, host: HostId) -> bool {
@@ -275,15 +301,13 @@ impl World {
         self.network.died(id, self.now, &mut self.queue);
     }
 
-    fn relocate(&mut self, id: HostId, to: Option<SocketAddr>) {
-        let before = self.network.address(id);
+    fn reconnect(&mut self, id: HostId, change: impl FnOnce(&mut Host)) {
         let host = &mut self.hosts[id.0];
-        let (was, bound) = (host.address, host.bound());
-        host.online = to.is_some();
-        host.address = to.unwrap_or(was);
+        let (before, bound) = (host.interfaces(), host.bound());
+        change(host);
         let rebound = Some(host.bound()).filter(|now| *now != bound).map(Local::Bound);
-        let notices = host.notices(before).into_iter().chain(rebound);
-        self.network.moved(id, to, self.now, &mut self.queue);
+        let notices = host.notices(&before).into_iter().chain(rebound);
+        self.network.moved(id, host.addresses(), self.now, &mut self.queue);
         if let Some(process) = host.process.as_ref().map(|process| process.number) {
             for what in notices {
                 let at = host.notice_at(self.now);
@@ -429,11 +453,12 @@ impl World {
             })
             .collect();
         let addresses: Vec<_> =
-            (0..self.hosts.len()).map(|host| self.network.address(HostId(host))).collect();
+            (0..self.hosts.len()).map(|host| self.network.addresses(HostId(host))).collect();
         let open: Vec<OpenLink> = self.network.open_links().collect();
-        self.oracle
-            .verdict(&views, &open, &addresses)
-            .map_err(|sentence| Finding::liveness(self.now, sentence))
+        self.oracle.verdict(&views, &open, &addresses).map_err(|sentence| {
+            let quiet = (self.now - self.quiet_since).as_secs_f64();
+            Finding::liveness(self.now, format!("{sentence}, {quiet:.3} s after the last fault"))
+        })
     }
 }
 

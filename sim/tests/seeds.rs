@@ -77,4 +77,5 @@ fn a_mesh_that_cannot_heal_in_time_is_a_finding() {
     scenario.schedule.push(stayfound_sim::scenario::Line { at: before, ..last });
     let finding = run(&scenario, Trace::default()).finding.expect("no mesh heals in no time");
     assert_eq!((finding.kind, finding.at), (Kind::Liveness, before));
+    assert!(finding.sentence.ends_with(", 0.000 s after the last fault"), "{finding}");
 }

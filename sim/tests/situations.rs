@@ -122,8 +122,8 @@ fn dials_that_cross_leave_exactly_one_link() {
 fn a_stranger_is_never_linked() {
     let mut world = Script::started(&Options { strangers: 1, ..Options::plain(4) });
     world.at(600.s()).is_well();
-    // Its dials succeed as far as it can tell, until the operators have seen its key.
-    assert!(world.count("E", Counter::LinksOpened) > 20);
+    assert!(world.count("E", Counter::DialsFailed) > 20);
+    assert_eq!(world.count("E", Counter::LinksOpened), 0);
     for name in ["A", "B", "C", "D"] {
         assert!(world.links(name, "E").is_empty());
         assert_eq!(world.count(name, Counter::Strangers), 0, "the transport refused it");
@@ -194,4 +194,69 @@ fn a_node_whose_clock_is_behind_its_seq_loses_its_disk_and_moves() {
     world.node("D").moves_to("198.18.9.4:3610");
     world.after(1.s()).node("D").starts();
     world.heals_within(5.s());
+}
+
+/// Found by seed 445: nobody in reach remembered the lost number, and it was signed again.
+#[test]
+fn a_clock_behind_its_seq_and_only_an_ignorant_peer_in_reach() {
+    let mut world = Script::started(&Options { seqs: SeqStyle::Ahead, ..Options::plain(4) });
+    for name in ["A", "B", "C", "D"] {
+        world.at(60.s()).node(name).crashes();
+    }
+    world.node("A").loses_its_disk();
+    world.node("D").loses_its_disk();
+    world.node("D").moves_to("198.18.9.4:3610");
+    world.node("A").starts();
+    world.node("D").starts();
+    world.heals_within(5.s());
+    world.node("B").starts(); // these hold what A and D signed before
+    world.node("C").starts();
+    world.heals_within(5.s());
+}
+
+#[test]
+fn one_that_loses_the_line_it_was_known_by_goes_on_over_the_other() {
+    let mut world = Script::started(&Options::plain(4));
+    world.at(60.s()).node("B").gains("198.18.8.2");
+    world.after(60.s()).node("B").moves_to("198.18.9.2:3610");
+    world.heals_within(5.s());
+    world.after(60.s()).node("B").loses("198.18.8.2");
+    world.heals_within(5.s());
+    world.after(60.s()).is_well();
+}
+
+#[test]
+fn a_second_line_carries_on_when_the_first_is_cut() {
+    let mut world = Script::started(&Options::plain(4));
+    world.at(60.s()).node("B").gains("198.18.8.2");
+    world.after(60.s()).node("B").goes_offline();
+    world.after(45.s()); // longer than a link may be silent
+    for other in ["A", "C", "D"] {
+        assert_eq!(world.links("B", other).len(), 1, "{other}");
+    }
+    let own = world.running("B").own_record().unwrap().endpoints();
+    assert_eq!(own.quic_addresses().next(), Some("198.18.8.2:3610".parse().unwrap()));
+}
+
+#[test]
+fn a_bridge_for_containers_is_neither_published_nor_a_reason_to_part() {
+    let mut world = Script::started(&Options::plain(4));
+    let (seq, links) = (world.at(60.s()).seq_of("B"), world.links("A", "B"));
+    world.node("B").gains("172.17.0.1");
+    world.after(60.s()).is_well();
+    assert_eq!((world.seq_of("B"), world.links("A", "B")), (seq, links));
+}
+
+#[test]
+fn an_outage_that_no_node_can_notice_ends_with_the_next_round_of_dials() {
+    let options = Options { forwarded: 4, ..Options::plain(4) };
+    let mut world = Script::started(&options);
+    for name in ["A", "B", "C", "D"] {
+        world.at(60.s()).node(name).goes_offline();
+    }
+    for (name, n) in ["A", "B", "C", "D"].into_iter().zip(1..) {
+        world.at(600.s()).node(name).moves_to(&format!("198.18.0.{n}:3610"));
+    }
+    let took = world.heals_within(options.heals_within());
+    assert!(took > 5.s(), "back-offs had grown long: {took:?}");
 }

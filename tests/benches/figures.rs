@@ -1,5 +1,6 @@
 //! What stayfound costs, each figure beside its floor in the same run:
 //! `cargo bench -p stayfound-tests`. Every result is also a line `figure <name> <value> <unit>`.
+//! `cargo test -p stayfound-tests --bench figures` only shows that every figure can be measured.
 
 #[path = "figures/bare.rs"]
 mod bare;

@@ -3,8 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
 
 use enr::k256::ecdsa::SigningKey;
 use serde_json::Value;
@@ -132,6 +133,21 @@ fn the_published_scalars_are_the_operators_of_lock_003() {
         assert_eq!(operator.public_key, key.public_key());
         // charon signs deterministically too: from the same key we make the same bytes.
         assert_eq!(operator.record, Signed::sign(&key, 0, &Endpoints::default()));
+    }
+}
+
+/// Only of use if it is noticed: this test runs the one above as a process of its own.
+#[test]
+fn missing_fixtures_fail_in_ci_and_are_said_to_be_skipped_elsewhere() {
+    let nowhere = tempfile::tempdir().unwrap();
+    for (ci, passes, words) in [("true", false, "is missing"), ("", true, "skipped: ")] {
+        let mut test = Command::new(env::current_exe().unwrap());
+        test.args(["--exact", "the_published_scalars_are_the_operators_of_lock_003"]);
+        let run = test.env("CI", ci).env("STAYFOUND_SHARED", nowhere.path()).output().unwrap();
+        let said = [run.stdout, run.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.contains("running 1 test") && said.contains(words), "CI={ci}: {said}");
+        assert_eq!(run.status.success(), passes, "CI={ci}: {said}");
     }
 }
 

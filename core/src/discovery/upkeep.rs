@@ -10,7 +10,8 @@ use super::table::Due;
 use crate::record::Signed;
 use crate::time::Mono;
 
-/// How often the bucket that was refreshed longest ago is looked up (R78).
+/// How often the bucket that was refreshed longest ago is looked up (R78), and our own
+/// neighbourhood, where others come and go.
 pub const REFRESH_EVERY: Duration = Duration::from_secs(300);
 /// How soon a node that knows nobody tries again, at first.
 pub const JOIN_AGAIN_MIN: Duration = Duration::from_secs(1);
@@ -22,7 +23,8 @@ pub const TOLD_MAX: usize = 64;
 /// When what is due.
 #[derive(Default)]
 pub(super) struct Upkeep {
-    /// When to look for our own neighbourhood: until somebody answers, again and again.
+    /// When to look for our own neighbourhood, and how long the pause after that will be while
+    /// nobody answers.
     join: Option<(Mono, Duration)>,
     refresh: Option<Mono>,
 }
@@ -94,11 +96,13 @@ impl Discovery {
 
     /// Looks for our own neighbourhood; soon again, if nobody has answered yet.
     fn join(&mut self, now: Mono) {
-        let (_, wait) = self.upkeep.join.take().expect("it is due");
-        if self.table.verified().next().is_none() {
-            let again = now + self.jitter.jittered(wait);
-            self.upkeep.join = Some((again, (wait * 2).min(JOIN_AGAIN_MAX)));
-        }
+        let (_, pause) = self.upkeep.join.expect("it is due");
+        let alone = self.table.verified().next().is_none();
+        let (pause, next) = match alone {
+            true => (pause, (pause * 2).min(JOIN_AGAIN_MAX)),
+            false => (REFRESH_EVERY, JOIN_AGAIN_MIN),
+        };
+        self.upkeep.join = Some((now + self.jitter.jittered(pause), next));
         self.seek(now, self.id, Goal::Own);
     }
 }

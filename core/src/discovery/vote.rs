@@ -77,6 +77,18 @@ impl Votes {
         (votes >= VOTES_NEEDED && 2 * votes > all).then_some(seen)
     }
 
+    /// How many votes are kept, counting expired ones.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no vote.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Our own network changed: what was seen before says nothing any more.
     pub fn clear(&mut self) {
         self.0.clear();

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::LinkId;
 use super::frame::Reader;
-use crate::cluster::OperatorIndex;
+use crate::cluster::{Authorised, OperatorIndex};
+use crate::record::NodeId;
 use crate::time::Mono;
 
 /// Two links that opened within this time may have been dialled at the same moment by both sides.
@@ -30,6 +31,36 @@ pub struct Link {
     pub greeted: bool,
     /// Its frames.
     pub reader: Reader,
+}
+
+/// An operator's record whose node answered at an address: it said hello over a link on which the
+/// transport had proved its key. Made by the mesh alone.
+#[derive(Clone, Debug)]
+pub struct Reachable {
+    record: Authorised,
+    at: SocketAddr,
+}
+
+impl Reachable {
+    /// Whose record it is.
+    #[must_use]
+    pub fn node_id(&self) -> NodeId {
+        self.record.record().node_id()
+    }
+
+    /// Where the node answered.
+    #[must_use]
+    pub fn at(&self) -> SocketAddr {
+        self.at
+    }
+}
+
+impl Link {
+    /// Lets the record of this link's peer up the ladder, once the peer has said hello.
+    pub fn reachable(&self, record: Authorised) -> Option<Reachable> {
+        let answered = self.greeted && record.operator() == self.operator;
+        answered.then_some(Reachable { record, at: self.remote })
+    }
 }
 
 /// Which of two links to one peer goes; `None` if the other side decides that.

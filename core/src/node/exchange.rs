@@ -10,7 +10,7 @@ use crate::cluster::OperatorIndex;
 use crate::count::Counter;
 use crate::database::{Provenance, Verdict};
 use crate::mesh::{Frame, Hello, Holding, LinkId, RECORDS_PER_FRAME_MAX};
-use crate::record::{Claimed, Reachable, Signed};
+use crate::record::{Claimed, Signed};
 
 impl Node {
     /// A link opened: say who we are, what we hold, and where we see the peer.
@@ -30,13 +30,9 @@ impl Node {
 
     /// The peer's address changed under its link: tell it.
     pub(super) fn peer_moved(&mut self, link: LinkId, remote: SocketAddr) {
-        let Some((operator, greeted)) = self.mesh.link(link).map(|l| (l.operator, l.greeted))
-        else {
-            return;
-        };
-        self.mesh.say(link, &Frame::Seen(remote));
-        if greeted {
-            self.reached(operator, remote);
+        if self.mesh.link(link).is_some() {
+            self.mesh.say(link, &Frame::Seen(remote));
+            self.reached(link);
         }
     }
 
@@ -49,7 +45,7 @@ impl Node {
             self.heard_records(link, from, &[hello.record]);
         }
         let Some(remote) = self.mesh.link(link).map(|link| link.remote) else { return };
-        self.reached(from, remote);
+        self.reached(link);
         if first && self.searching.is_some() {
             self.resolver.linked(self.now, from, &mut self.jitter);
         }
@@ -149,6 +145,9 @@ impl Node {
     /// Where an operator sees us.
     pub(super) fn seen(&mut self, link: LinkId, from: OperatorIndex, address: SocketAddr) {
         let Some(observer) = self.mesh.link(link).map(|link| link.remote) else { return };
+        if !self.sightings.take(self.now, from) {
+            return self.count(Counter::SightingsIgnored);
+        }
         self.identity.observed(from, link, observer, address);
         self.reconsider();
     }
@@ -168,10 +167,15 @@ impl Node {
         self.mesh.renewed(self.now, operator, &addresses, moved);
     }
 
-    fn reached(&mut self, operator: OperatorIndex, at: SocketAddr) {
-        let node = self.manifest.get(operator).expect("a peer is an operator").node_id;
-        let Some(record) = self.database.newest(&node).cloned() else { return };
-        if self.database.reached(Reachable { record, at }) {
+    /// Notes where the peer of a link is, once it has answered there.
+    fn reached(&mut self, link: LinkId) {
+        let link = self.mesh.link(link).expect("an open link");
+        let node = self.manifest.get(link.operator).expect("a peer is an operator").node_id;
+        let record = self.database.newest(&node).expect("the manifest's at least").clone();
+        let record = self.manifest.authorise(record).expect("an operator's");
+        if let Some(reachable) = link.reachable(record)
+            && self.database.reached(&reachable)
+        {
             self.persist(&node);
         }
     }

@@ -1,5 +1,6 @@
-//! How often an operator's record may change: what it signs is stored and carried on by everybody,
-//! so an operator that signs without end must not be able to make everybody work without end.
+//! How often an operator may change something: what it signs is stored and carried on by everybody,
+//! and where it sees us may be what we sign, so an operator that says something new without end must
+//! not be able to make everybody work without end.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,18 +26,23 @@ pub(super) struct Waiting {
 /// The changes that each operator has left. What comes beyond waits, and only the newest of it:
 /// nothing is lost that would still count.
 #[derive(Default)]
-pub(super) struct Quotas(BTreeMap<OperatorIndex, Quota>);
+pub(super) struct Quotas(BTreeMap<OperatorIndex, Turns>);
 
 #[derive(Default)]
-struct Quota {
+struct Turns {
     allowance: Allowance,
     waiting: Option<Waiting>,
 }
 
+/// The words about where we are that each operator has left. What comes beyond is ignored: no honest
+/// peer's sight of us changes that often.
+#[derive(Default)]
+pub(super) struct Sightings(BTreeMap<OperatorIndex, Allowance>);
+
 impl Quotas {
     /// Whether something as new waits already: then it need not even be verified.
     pub(super) fn holds(&self, operator: OperatorIndex, claimed: &Claimed<'_>) -> bool {
-        let waiting = self.0.get(&operator).and_then(|quota| quota.waiting.as_ref());
+        let waiting = self.0.get(&operator).and_then(|turns| turns.waiting.as_ref());
         waiting.is_some_and(|waiting| {
             let claimed = (claimed.seq(), &claimed.content_hash(), claimed.as_bytes());
             waiting.news.record().rank() >= claimed
@@ -45,34 +51,40 @@ impl Quotas {
 
     /// Takes a change: answers with it if it may happen now; otherwise it waits.
     pub(super) fn take(&mut self, now: Mono, change: Waiting) -> Option<Waiting> {
-        let quota = self.0.entry(change.news.operator()).or_default();
-        if quota.waiting.is_none() && quota.take(now) {
-            return Some(change);
-        }
+        let turns = self.0.entry(change.news.operator()).or_default();
         let rank = |waiting: &Waiting| waiting.news.record().clone();
-        let newer = quota.waiting.as_ref().map(rank);
-        if newer.is_none_or(|waiting| waiting.rank() < change.news.record().rank()) {
-            quota.waiting = Some(change);
+        match turns.waiting.as_ref().map(rank) {
+            None if turns.take(now) => return Some(change),
+            Some(waiting) if waiting.rank() >= change.news.record().rank() => {}
+            _ => turns.waiting = Some(change),
         }
         None
     }
 
     /// A change whose turn has come.
     pub(super) fn due(&mut self, now: Mono) -> Option<Waiting> {
-        self.0.values_mut().find_map(|quota| {
-            let may = quota.waiting.is_some() && quota.take(now);
-            may.then(|| quota.waiting.take().expect("one waits"))
+        self.0.values_mut().find_map(|turns| {
+            let due = turns.waiting.is_some() && turns.take(now);
+            due.then(|| turns.waiting.take().expect("one waits"))
         })
     }
 
     /// When the next turn comes.
     pub(super) fn deadline(&self) -> Option<Mono> {
-        let waits = self.0.values().filter(|quota| quota.waiting.is_some());
-        waits.map(|quota| quota.allowance.next(CHANGE_EVERY)).min()
+        let waits = self.0.values().filter(|turns| turns.waiting.is_some());
+        waits.map(|turns| turns.allowance.next(CHANGE_EVERY)).min()
     }
 }
 
-impl Quota {
+impl Sightings {
+    /// Whether an operator may say once more where it sees us.
+    pub(super) fn take(&mut self, now: Mono, from: OperatorIndex) -> bool {
+        self.0.entry(from).or_default().take(now, CHANGES_AT_ONCE, CHANGE_EVERY)
+    }
+}
+
+impl Turns {
+    /// Takes one change, if one is left.
     fn take(&mut self, now: Mono) -> bool {
         self.allowance.take(now, CHANGES_AT_ONCE, CHANGE_EVERY)
     }

@@ -74,9 +74,13 @@ impl Lone {
     }
 
     pub fn restarted(config: Config, disk: BTreeMap<NodeId, Row>, now: Mono) -> Self {
+        Self::boot([3; 32], config, disk, now)
+    }
+
+    fn boot(seed: [u8; 32], config: Config, disk: BTreeMap<NodeId, Row>, now: Mono) -> Self {
         let rows: Vec<Row> = disk.values().cloned().collect();
         let wall = EPOCH + now.since(Mono(0));
-        let node = Node::new(config.clone(), [3; 32], now, wall, &rows).unwrap();
+        let node = Node::new(config.clone(), seed, now, wall, &rows).unwrap();
         Self {
             node,
             config,
@@ -97,7 +101,12 @@ impl Lone {
 
     /// The usual beginning: a host with these addresses, and a socket for all of them.
     pub fn on_host(config: Config, ips: &[&str]) -> Self {
-        let mut lone = Self::new(config);
+        Self::seeded([3; 32], config, ips)
+    }
+
+    /// The same, with a chance of its own.
+    pub fn seeded(seed: [u8; 32], config: Config, ips: &[&str]) -> Self {
+        let mut lone = Self::boot(seed, config, BTreeMap::new(), Mono(0));
         for ip in ips {
             lone.up(ip);
         }

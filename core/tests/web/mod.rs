@@ -151,8 +151,10 @@ impl Web {
 
     fn schedule(&mut self, place: usize, wake: Option<Mono>) {
         let before = std::mem::replace(&mut self.hosts[place].wake, wake);
-        before.into_iter().for_each(|at| drop(self.wakes.remove(&(at, place))));
-        wake.into_iter().for_each(|at| drop(self.wakes.insert((at, place))));
+        if let Some(at) = before {
+            self.wakes.remove(&(at, place));
+        }
+        self.wakes.extend(wake.map(|at| (at, place)));
     }
 
     fn perform(&mut self, place: usize, output: Output) {

@@ -7,20 +7,26 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Instant;
 
 use serde_json::Value;
 use stayfound::core::cluster::{OperatorIndex, lock};
 use stayfound::core::keys::SecretKey;
 use stayfound::core::record::{Endpoints, Signed};
+use stayfound::store::DiskStore;
 use stayfound::testnet::Cluster;
 use tempfile::TempDir;
 
-use self::process::{Ended, Name, Process, Processes, Record, Run};
+use self::process::{DEADLINE, Ended, Name, Process, Processes, Record, Run};
 
 mod process;
 
 const OPERATORS: [Name; 4] = ["operator 0", "operator 1", "operator 2", "operator 3"];
 const IMPOSTOR: Name = "the impostor";
+
+/// How often an operator is killed while it starts.
+const KILLS: usize = 4;
 
 /// A private key that is no operator's.
 const IMPOSTORS_KEY: [u8; 32] = [9; 32];
@@ -92,6 +98,19 @@ impl Net {
         self.leave(listened);
     }
 
+    /// Starts an operator that has no data, and kills it while it makes its database.
+    fn kill_at_birth(&mut self, operator: usize) {
+        let run = self.run(operator, &[]);
+        let database = run.data_dir.join(DiskStore::FILE);
+        let deadline = Instant::now() + DEADLINE;
+        self.processes.spawn(OPERATORS[operator], &run);
+        while !database.exists() {
+            assert!(Instant::now() < deadline, "no database{}", self.processes.logs());
+            thread::yield_now();
+        }
+        self.kill(operator);
+    }
+
     fn leave(&mut self, listened: Option<SocketAddr>) {
         // Fails if somebody listens there already, which serves as well.
         self.left.extend(listened.and_then(|address| UdpSocket::bind(address).ok()));
@@ -150,6 +169,7 @@ fn story(mut net: Net) {
     let trap = UdpSocket::bind(any_port()).expect("binds");
     all_link_knowing_one(&mut net, trap.local_addr().expect("is bound"));
     all_follow_one_that_moves(&mut net, 2);
+    all_follow_one_that_is_killed_and_moves(&mut net, 2);
     all_follow_one_that_lost_its_data(&mut net, 3);
     a_key_of_no_operator_does_not_start(&mut net);
     an_impostor_is_refused_whoever_dials(&mut net, trap);
@@ -181,11 +201,28 @@ fn all_follow_one_that_moves(net: &mut Net, mover: usize) {
     net.assert_only_told_of(Some(mover));
 }
 
+/// It says no goodbye: to the others its links stand until it comes back. Where it starts it is
+/// killed again, in the midst of writing where it is now.
+fn all_follow_one_that_is_killed_and_moves(net: &mut Net, mover: usize) {
+    net.processes.forget();
+    let before = net.record(mover);
+    for _ in 0..KILLS {
+        net.kill(mover);
+        net.start(mover, &[]); // its data directory knows the others
+    }
+    net.until_whole();
+    let after = net.record(mover);
+    assert!(after.seq > before.seq, "{after:?} is not above {before:?}");
+    assert_ne!(after.addresses, before.addresses);
+    net.assert_only_told_of(Some(mover));
+}
+
 fn all_follow_one_that_lost_its_data(net: &mut Net, loser: usize) {
     net.processes.forget();
     let before = net.record(loser);
     net.kill(loser);
     fs::remove_dir_all(net.data_dir(loser)).expect("removes");
+    net.kill_at_birth(loser);
     net.start(loser, &[(0, net.listen(0))]);
     net.until_whole();
     let after = net.record(loser);

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// Longer than anything here takes, even on a slow machine.
-const DEADLINE: Duration = Duration::from_secs(120);
+pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// How many of a process's last lines of log a failure shows.
 const LOG_LINES_SHOWN: usize = 40;
@@ -121,7 +121,8 @@ impl Processes {
         self.until(|all| all.get(name).listen.is_none().then(|| format!("{name} has not started")));
     }
 
-    fn spawn(&mut self, name: Name, run: &Run) {
+    /// Starts a process.
+    pub fn spawn(&mut self, name: Name, run: &Run) {
         let mut command = run.command();
         let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().expect("the binary starts");

@@ -31,24 +31,17 @@ impl Network {
         admits: &dyn Fn(HostId, &PublicKey) -> bool,
     ) {
         let link = &self.links[&wire];
-        let (host, dial, target) = (link.dialler.host, link.dial, link.target);
-        if self.sites[host.0].address != link.sent_from {
+        let host = link.dialler.host;
+        if self.source(host, link.target) != link.sent_from {
             return; // a handshake does not migrate (RFC 9000 §9)
         }
         let acceptor = link.acceptor.as_ref().expect("an answer comes from somebody").host;
         let peer = self.sites[acceptor.0].key;
         if peer != link.expected || !admits(host, &peer) {
-            self.links.remove(&wire);
-            return self.deliveries.push_back(Delivery { host, what: Arrival::DialFailed(dial) });
+            return self.fail(wire, Side::Dialler);
         }
-        let link = self.opened(wire, Side::Dialler);
-        let dial = Some(dial);
-        let what = Arrival::Opened { link, peer, remote: target, dial };
-        self.deliveries.push_back(Delivery { host, what });
-        let arrival = now + self.flight(host, acceptor);
-        queue.push(arrival, Due::Finish(wire).into());
-        self.link_mut(wire).stream_mut(Side::Dialler).arrived_last = arrival;
-        self.refresh(wire, now, queue);
+        let way = self.flight(host, acceptor);
+        queue.push(now + way, Due::Finish(wire).into());
     }
 
     pub(super) fn on_finish(
@@ -58,11 +51,10 @@ impl Network {
         queue: &mut Queue<Event>,
         admits: &dyn Fn(HostId, &PublicKey) -> bool,
     ) {
-        self.refresh(wire, now, queue);
-        if !self.works(&self.links[&wire]) || self.links[&wire].dialler.state != EndState::Open {
+        let link = &self.links[&wire];
+        if !self.works(link) {
             return;
         }
-        let link = &self.links[&wire];
         let host = link.acceptor.as_ref().expect("somebody answered").host;
         let (dialler, remote) =
             (link.dialler.host, link.sent_from.expect("it sent from somewhere"));
@@ -74,23 +66,43 @@ impl Network {
         let link = self.opened(wire, Side::Acceptor);
         let what = Arrival::Opened { link, peer, remote, dial: None };
         self.deliveries.push_back(Delivery { host, what });
-        self.refresh(wire, now, queue);
     }
 
-    pub(super) fn on_give_up(&mut self, wire: Wire) {
+    /// The acceptor's first byte is here: the dialler may take the handshake for done.
+    fn settle(&mut self, wire: Wire) {
+        let link = &self.links[&wire];
+        let acceptor = link.acceptor.as_ref().expect("it has spoken").host;
+        let (host, remote, dial) = (link.dialler.host, link.target, Some(link.dial));
+        let peer = self.sites[acceptor.0].key;
+        let link = self.opened(wire, Side::Dialler);
+        let what = Arrival::Opened { link, peer, remote, dial };
+        self.deliveries.push_back(Delivery { host, what });
+    }
+
+    /// The dialler drops the connection, which tells an acceptor that had opened its end.
+    pub(super) fn on_give_up(&mut self, wire: Wire, now: Moment, queue: &mut Queue<Event>) {
         let link = &self.links[&wire];
         if link.dialler.state != EndState::Opening {
             return;
         }
-        let (host, what) = (link.dialler.host, Arrival::DialFailed(link.dial));
-        self.links.remove(&wire);
-        self.deliveries.push_back(Delivery { host, what });
+        if link.open_end(Side::Acceptor).is_some() {
+            self.announce_close(wire, Side::Dialler, now, queue);
+        }
+        self.fail(wire, Side::Dialler);
     }
 
     /// A stream has no seams: now and then frames come joined, or one in two pieces.
     pub(super) fn on_bytes(&mut self, wire: Wire, from: Side) {
+        let link = &self.links[&wire];
+        if from == Side::Acceptor && link.dialler.state == EndState::Opening && !link.broken {
+            self.settle(wire);
+        }
         let link = self.links.get_mut(&wire).expect("looked up before");
-        let Some((host, number)) = link.open_end(from.other()) else { return };
+        let far = link.end(from.other()).expect("both have spoken");
+        let (host, number) = (far.host, far.number);
+        if far.state == EndState::Closed {
+            return;
+        }
         let broken = link.broken;
         let stream = link.stream_mut(from);
         let arrived = 1 + std::mem::take(&mut stream.late);
@@ -121,13 +133,12 @@ impl Network {
         queue: &mut Queue<Event>,
     ) {
         let link = &self.links[&wire];
-        let (Some((dialler, _)), Some((host, number))) =
-            (link.open_end(Side::Dialler), link.open_end(Side::Acceptor))
-        else {
+        let Some((host, number)) = link.open_end(Side::Acceptor) else { return };
+        if link.dialler.state == EndState::Closed {
             return;
-        };
-        let sent_before_another_move = self.sites[dialler.0].address != Some(from);
-        let nobody_there = self.sites[host.0].address != Some(link.target);
+        }
+        let sent_before_another_move = self.source(link.dialler.host, link.target) != Some(from);
+        let nobody_there = self.holder(link.target) != Some(host);
         if sent_before_another_move || nobody_there || link.sent_from == Some(from) {
             return;
         }
@@ -164,6 +175,7 @@ impl Network {
         assert_eq!(end.state, EndState::Opening);
         (end.state, end.number) = (EndState::Open, LinkId(site.links_opened));
         site.links_opened += 1;
+        site.dialling.remove(&wire);
         site.links.insert(end.number, (wire, side));
         end.number
     }
@@ -171,19 +183,27 @@ impl Network {
     /// An end closes without telling its process.
     pub(super) fn shut(&mut self, wire: Wire, side: Side) {
         let end = self.links.get_mut(&wire).expect("it is there").end_mut(side);
-        if end.state == EndState::Open {
-            self.sites[end.host.0].links.remove(&end.number);
+        let site = &mut self.sites[end.host.0];
+        match end.state {
+            EndState::Open => drop(site.links.remove(&end.number)),
+            EndState::Opening => drop(site.dialling.remove(&wire)),
+            EndState::Closed => {}
         }
         end.state = EndState::Closed;
     }
 
-    /// An end closes, and its process hears of it if it had heard of the link.
+    /// An end closes, and its process hears of it if it had heard of the link, or waits for it.
     fn fail(&mut self, wire: Wire, side: Side) {
-        let told = self.links[&wire].open_end(side);
+        let link = &self.links[&wire];
+        let Some(end) = link.end(side) else { return };
+        let what = match (end.state, side) {
+            (EndState::Open, _) => Some(Arrival::Closed(end.number)),
+            (EndState::Opening, Side::Dialler) => Some(Arrival::DialFailed(link.dial)),
+            (EndState::Opening, Side::Acceptor) | (EndState::Closed, _) => None,
+        };
+        let host = end.host;
         self.shut(wire, side);
-        if let Some((host, number)) = told {
-            self.deliveries.push_back(Delivery { host, what: Arrival::Closed(number) });
-        }
+        self.deliveries.extend(what.map(|what| Delivery { host, what }));
     }
 
     /// A notice of closing goes out once; if it is lost, the far end's next keep-alive calls for
@@ -222,9 +242,8 @@ impl Network {
         let link = &self.links[&wire];
         let (dialler, acceptor) = (link.host(Side::Dialler), link.host(Side::Acceptor));
         let (Some(near), Some(far)) = (dialler, acceptor) else { return };
-        let Some(from) = self.sites[near.0].address.filter(|at| Some(*at) != link.sent_from) else {
-            return;
-        };
+        let from = self.source(near, link.target).filter(|from| Some(*from) != link.sent_from);
+        let Some(from) = from else { return };
         let way = self.paths.bytes(near.0, far.0, &mut self.sites[near.0].chance);
         queue.push(sent + way, Due::Rebind(wire, from).into());
     }
@@ -233,8 +252,10 @@ impl Network {
     /// go on.
     pub(super) fn refresh(&mut self, wire: Wire, now: Moment, queue: &mut Queue<Event>) {
         let link = &self.links[&wire];
+        let has = |side: Side, state: EndState| link.end(side).is_some_and(|it| it.state == state);
+        let begun = link.acceptor.is_some() && !has(Side::Acceptor, EndState::Opening);
         let works = self.works(link);
-        if link.dialler.state == EndState::Opening || works != link.broken {
+        if !begun || works != link.broken {
             return;
         }
         if !works {
@@ -247,7 +268,7 @@ impl Network {
                 let silence = IDLE_TIMEOUT - heard_before;
                 queue.push(now + silence, Due::Idle(wire, side, outage).into());
             }
-        } else if Side::BOTH.iter().all(|side| link.open_end(*side).is_some()) {
+        } else if Side::BOTH.iter().all(|side| !has(*side, EndState::Closed)) {
             let link = self.link_mut(wire);
             (link.broken, link.outage) = (false, link.outage + 1);
             for side in Side::BOTH {
@@ -261,10 +282,13 @@ impl Network {
     /// Whether packets get through, both ways.
     fn works(&self, link: &Link) -> bool {
         let Some(acceptor) = &link.acceptor else { return false };
-        let at = |end: &End, address: Option<SocketAddr>| {
-            let site = &self.sites[end.host.0];
-            site.process == Some(end.process) && site.address.is_some() && site.address == address
-        };
-        at(acceptor, Some(link.target)) && at(&link.dialler, link.sent_from)
+        let runs = |end: &End| self.sites[end.host.0].process == Some(end.process);
+        let there = self.holder(link.target) == Some(acceptor.host);
+        let source = self.source(link.dialler.host, link.target);
+        runs(acceptor)
+            && runs(&link.dialler)
+            && there
+            && source.is_some()
+            && source == link.sent_from
     }
 }

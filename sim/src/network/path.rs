@@ -44,6 +44,13 @@ impl Latency {
     pub const ALL: [Self; 4] =
         [Self::Datacentre, Self::Continental, Self::Intercontinental, Self::Satellite];
 
+    /// The longest way of bytes that are lost so many times in a row.
+    pub(crate) fn slowest(self, losses: u32) -> Duration {
+        let (_, base, jitter) = self.micros();
+        let packet = Duration::from_micros(base + jitter);
+        packet + (packet * 3 + ACK_DELAY_MAX) * doubled(losses)
+    }
+
     /// Microseconds: least and most of a pair's own part, and the most that a packet adds.
     fn micros(self) -> (u64, u64, u64) {
         match self {
@@ -147,6 +154,7 @@ mod tests {
         let late = (0..10_000).filter(|_| paths.flight(0, 1, &mut chance) >= HANDSHAKE_PTO).count();
         assert!((800..1_200).contains(&late), "{late} of 10,000 at 10 %");
         let worst = (0..10_000).map(|_| paths.bytes(0, 1, &mut chance)).max().unwrap();
-        assert!(worst < Duration::from_secs(30), "{worst:?}");
+        assert!(worst <= paths.latency.slowest(LOSSES_MAX), "{worst:?}");
+        assert!(worst > paths.latency.slowest(1), "{worst:?}");
     }
 }

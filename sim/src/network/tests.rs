@@ -43,7 +43,11 @@ impl Bench {
     }
 
     fn moves(&mut self, host: HostId, to: Option<u8>) {
-        self.network.moved(host, to.map(address), self.now, &mut self.queue);
+        self.is_at(host, to.map(address).into_iter().collect());
+    }
+
+    fn is_at(&mut self, host: HostId, addresses: Vec<SocketAddr>) {
+        self.network.moved(host, addresses, self.now, &mut self.queue);
     }
 
     fn dial(&mut self, from: HostId, number: u64, expected: HostId, at: u8) {
@@ -102,12 +106,17 @@ impl Bench {
     fn linked() -> Self {
         let mut bench = Self::new();
         bench.dial(A, 1, B, 2);
+        bench.accepts(B, 0);
         bench.run(1.s());
-        assert_eq!(
-            (bench.take(A), bench.take(B)),
-            (vec!["dialled".into()], vec!["accepted".into()])
-        );
+        assert_eq!(bench.take(A), ["dialled", "\"hello"]);
         bench
+    }
+
+    /// Lets an acceptor open its end and say hello, as every node does.
+    fn accepts(&mut self, host: HostId, link: u64) {
+        self.run(500.ms());
+        assert_eq!(self.take(host), ["accepted"]);
+        self.say(host, link, "hello");
     }
 
     fn quiet(&mut self, host: HostId) -> bool {
@@ -116,15 +125,68 @@ impl Bench {
 }
 
 #[test]
-fn a_dialler_opens_after_one_round_trip_and_the_acceptor_half_a_trip_later() {
+fn an_acceptor_opens_first_and_the_dialler_when_it_is_spoken_to() {
     let mut bench = Bench::new();
     bench.dial(A, 1, B, 2);
     bench.run(1.s());
-    let times: Vec<u128> = bench.arrived.iter().map(|(at, ..)| at.0.into()).collect();
-    let [dialler, acceptor] = times[..] else { panic!("two ends open: {times:?}") };
-    let trip = bench.network.paths.packet(0, 1, &mut Chance::new([0; 32]).stream("x")).as_nanos();
-    assert!(dialler >= trip, "{dialler} ns");
-    assert!(acceptor > dialler && acceptor < 6 * trip, "{acceptor} ns");
+    let trip = Duration::from_micros(5_000); // the least, one way
+    let [(opened, B, Arrival::Opened { dial: None, .. })] = bench.arrived[..] else {
+        panic!("the acceptor alone opens: {:?}", bench.arrived)
+    };
+    assert!(opened >= Moment::default() + 3 * trip, "three flights: {opened}");
+    bench.say(B, 0, "hello");
+    let said = bench.now;
+    bench.run(1.s());
+    let (opened, host, what) = &bench.arrived[1];
+    assert_eq!(
+        (*host, what.input()),
+        (
+            A,
+            Input::LinkOpened {
+                link: LinkId(0),
+                peer: key(B),
+                remote: address(2),
+                dial: Some(DialId(1)),
+            }
+        )
+    );
+    assert!(*opened >= said + trip, "{opened}");
+    assert!(matches!(bench.arrived[2], (at, A, Arrival::Bytes(..)) if at == *opened));
+}
+
+#[test]
+fn a_dial_fails_if_the_acceptor_does_not_speak_and_the_acceptor_is_told() {
+    let mut bench = Bench::new();
+    bench.dial(A, 1, B, 2);
+    bench.run(4999.ms());
+    assert!(bench.quiet(A));
+    bench.run(1.s());
+    assert_eq!(bench.take(A), ["failed"]);
+    assert_eq!(bench.take(B), ["accepted", "closed"]);
+    assert!(bench.network.links.is_empty());
+}
+
+#[test]
+fn a_dial_fails_at_once_if_the_acceptor_closes_before_it_speaks() {
+    let mut bench = Bench::new();
+    bench.dial(A, 1, B, 2);
+    bench.run(1.s());
+    bench.close(B, 0);
+    bench.run(1.s());
+    assert_eq!(bench.take(A), ["failed"]);
+    assert!(bench.network.links.is_empty());
+}
+
+#[test]
+fn a_crash_before_the_acceptor_is_heard_leaves_it_a_silent_link() {
+    let mut bench = Bench::new();
+    bench.dial(A, 1, B, 2);
+    bench.accepts(B, 0);
+    bench.network.died(A, bench.now, &mut bench.queue);
+    bench.run(31.s());
+    assert!(bench.quiet(A));
+    assert_eq!(bench.take(B), ["closed"]);
+    assert!(bench.network.links.is_empty());
 }
 
 #[test]
@@ -153,10 +215,10 @@ fn a_stranger_is_refused_on_both_sides() {
     let mut bench = Bench::new();
     bench.strangers.push(key(C));
     bench.dial(A, 1, C, 3); // A does not admit C
-    bench.dial(C, 1, B, 2); // B does not admit C, which finds out half a round trip later
+    bench.dial(C, 1, B, 2); // B does not admit C
     bench.run(1.s());
     assert_eq!(bench.take(A), ["failed"]);
-    assert_eq!(bench.take(C), ["dialled", "closed"]);
+    assert_eq!(bench.take(C), ["failed"]);
     assert!(bench.quiet(B));
     assert!(bench.network.links.is_empty());
 }
@@ -264,9 +326,9 @@ fn a_process_that_starts_anew_has_no_links_and_numbers_them_anew() {
     bench.network.died(B, bench.now, &mut bench.queue);
     bench.network.started(B, 2);
     bench.dial(A, 2, B, 2);
+    bench.accepts(B, 0);
     bench.run(1.s());
-    assert_eq!(bench.take(A), ["dialled"]);
-    assert_eq!(bench.take(B), ["accepted"]);
+    assert_eq!(bench.take(A), ["dialled", "\"hello"]);
     let ends = |link: OpenLink| link.ends;
     let open: Vec<_> = bench.network.open_links().map(ends).collect();
     assert_eq!(open, [[(A, LinkId(1)), (B, LinkId(0))]]);
@@ -283,4 +345,36 @@ fn a_dialler_that_moves_during_the_handshake_fails() {
     bench.run(10.s());
     assert_eq!(bench.take(A), ["failed"]);
     assert!(bench.quiet(B));
+}
+
+#[test]
+fn a_host_with_two_addresses_answers_at_both_and_sends_from_the_first() {
+    let mut bench = Bench::new();
+    bench.is_at(A, vec![address(1), address(11)]);
+    bench.is_at(B, vec![address(2), address(12)]);
+    bench.dial(A, 1, B, 12);
+    bench.accepts(B, 0);
+    bench.run(1.s());
+    assert_eq!(bench.take(A), ["dialled", "\"hello"]);
+    let seen = |bench: &Bench| bench.network.links.values().next().unwrap().sent_from;
+    assert_eq!(seen(&bench), Some(address(1)));
+    bench.is_at(B, vec![address(12)]);
+    bench.is_at(A, vec![address(11)]); // its first interface is gone: the link goes on from the second
+    bench.run(11.s());
+    assert_eq!(bench.take(B), ["moved"]);
+    assert_eq!(seen(&bench), Some(address(11)));
+    bench.is_at(B, vec![address(2)]);
+    bench.run(31.s());
+    assert_eq!((bench.take(A), bench.take(B)), (vec!["closed".into()], vec!["closed".into()]));
+}
+
+#[test]
+fn a_host_sends_from_an_address_of_the_family_that_it_sends_to() {
+    let mut bench = Bench::new();
+    let six: SocketAddr = "[2001:db8::1]:3610".parse().unwrap();
+    bench.is_at(A, vec![address(1), six]);
+    assert_eq!(bench.network.source(A, address(2)), Some(address(1)));
+    assert_eq!(bench.network.source(A, six), Some(six));
+    bench.is_at(A, vec![six]);
+    assert_eq!(bench.network.source(A, address(2)), Some(six), "the way there translates");
 }

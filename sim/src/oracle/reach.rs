@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use stayfound_core::node::Config;
+use stayfound_core::record::Scope;
 
 use crate::event::HostId;
 use crate::host::Uplink;
@@ -32,7 +33,8 @@ pub struct Reach {
 #[derive(Clone, Debug)]
 struct Operator {
     uplink: Uplink,
-    /// Where it is, if it is connected, and where it was last.
+    /// Where it is by its first interface, if that is connected, and where it was last. What it is
+    /// worth to be connected by others is not counted on.
     at: Option<SocketAddr>,
     last: SocketAddr,
     running: bool,
@@ -87,6 +89,7 @@ impl Reach {
             What::Start => operator.running = true,
             What::Crash => operator.running = false,
             What::Offline => operator.at = None,
+            What::Up(_) => {} // it stays where it was as well
             What::Wipe => {
                 operator.knows.clear();
                 operator.fresh = true;
@@ -97,6 +100,9 @@ impl Reach {
                     self.lost_sight_of(who);
                 }
             }
+            // Its record may have named that address, and so nothing else of that family.
+            What::Down(ip) if Scope::of(ip) == Scope::Global => self.lost_sight_of(who),
+            What::Down(_) => {}
         }
     }
 
@@ -278,6 +284,17 @@ mod tests {
             moves(&mut reach, who);
         }
         assert!(reach.owed().pairs.is_empty() && !reach.is_whole());
+    }
+
+    #[test]
+    fn whoever_loses_another_interface_may_have_been_known_by_that_alone() {
+        let mut reach = whole(&[DIRECT; 4]);
+        apply(&mut reach, 0, What::Up([198, 18, 0, 200].into()));
+        assert!(reach.knows(1, 0));
+        apply(&mut reach, 0, What::Down([192, 168, 0, 1].into()));
+        assert!(reach.knows(1, 0), "of a private one nobody knew");
+        apply(&mut reach, 0, What::Down([198, 18, 0, 200].into()));
+        assert!(!reach.knows(1, 0) && reach.knows(0, 1) && reach.is_whole());
     }
 
     #[test]

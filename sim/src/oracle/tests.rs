@@ -212,8 +212,8 @@ fn whatever_is_lacking_at_the_end_is_said() {
     let well_b = View { database: &all, own: Some(&of_b), links: &to_a };
     let (a, b) = (Some(well_a), Some(well_b));
     let link = OpenLink { ends: [(A, LinkId(3)), (B, LinkId(4))], works: true };
-    let addresses = [Some(at(1)), Some(at(2))];
-    let verdict = |views: &[Option<View<'_>>], links: &[OpenLink], addresses: &[_]| {
+    let addresses: [&[SocketAddr]; 2] = [&[at(9), at(1)], &[at(2)]];
+    let verdict = |views: &[Option<View<'_>>], links: &[OpenLink], addresses: &[&[_]]| {
         lie.oracle.verdict(views, links, addresses)
     };
     verdict(&[a, b], &[link], &addresses).unwrap();
@@ -238,8 +238,9 @@ fn whatever_is_lacking_at_the_end_is_said() {
     let nameless = Some(View { own: None, ..well_a });
     let nameless = lacks(verdict(&[nameless, b], &[link], &addresses));
     assert_eq!(nameless, "operator 0 has no record of its own");
-    let elsewhere = [Some(at(9)), Some(at(2))];
+    let elsewhere: [&[SocketAddr]; 2] = [&[at(9), at(8)], &[at(2)]];
     let elsewhere = lacks(verdict(&[a, b], &[link], &elsewhere));
-    let expected = "operator 0 is at 198.18.0.9:3610, which its record (seq 5) does not say";
+    let expected = "operator 0 is at 198.18.0.9:3610 and 198.18.0.8:3610, \
+                    which its record (seq 5) does not say";
     assert_eq!(elsewhere, expected);
 }

@@ -1,6 +1,7 @@
 //! From the options of a run to the world it happens in.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use stayfound_core::chance::{Chance, Stream};
 use stayfound_core::cluster::{Manifest, OperatorIndex};
@@ -8,7 +9,7 @@ use stayfound_core::keys::SecretKey;
 use stayfound_core::node::Config;
 use stayfound_core::record::{Endpoints, Signed};
 
-use super::{Bootstrap, Families, Options, SeqStyle};
+use super::{Bootstrap, Families, Interfaces, Options, SeqStyle};
 use crate::host::{EPOCH, Uplink};
 use crate::world::{HostSetup, Setup};
 
@@ -16,16 +17,28 @@ use crate::world::{HostSetup, Setup};
 const PORT: u16 = 3610;
 const YEAR_MS: u64 = 365 * 24 * 3_600 * 1_000;
 
-/// Addresses that nobody has had before, of global scope.
+/// Addresses that nobody has had before.
 pub(super) struct Addresses {
     families: Families,
     given: u16,
+    private_given: u16,
     chance: Stream,
 }
 
 impl Addresses {
     pub(super) fn new(families: Families, chance: &Chance) -> Self {
-        Self { families, given: 0, chance: chance.stream("addresses") }
+        Self { families, given: 0, private_given: 0, chance: chance.stream("addresses") }
+    }
+
+    /// A new address of a private network where nobody else is.
+    pub(super) fn private(&mut self) -> IpAddr {
+        let n = self.private_given;
+        self.private_given += 1;
+        if n % 4 == 3 {
+            return Ipv6Addr::new(0xfd01, 0, 0, n, 0, 0, 0, 1).into(); // RFC 4193
+        }
+        let [high, low] = n.to_be_bytes();
+        Ipv4Addr::new(172, 16 + high % 16, low, 1).into() // RFC 1918
     }
 
     /// A new address of any family that there is.
@@ -80,13 +93,19 @@ pub(super) fn setup_at(options: &Options, addresses: &mut Addresses, chance: &Ch
         false => stranger(&keys[host], &records, &at),
     });
     let dual_stack = options.families != Families::V4;
+    let mut draws = chance.stream("interfaces");
     let hosts = configs
         .zip(&at)
         .zip(&uplinks)
-        .map(|((config, address), uplink)| HostSetup {
+        .enumerate()
+        .map(|(host, ((config, address), uplink))| HostSetup {
             config,
             uplink: *uplink,
             address: *address,
+            others: match host < n {
+                true => others(options.interfaces, addresses, &mut draws),
+                false => BTreeSet::new(),
+            },
             dual_stack,
         })
         .collect();
@@ -143,6 +162,18 @@ fn uplinks(options: &Options, at: &[SocketAddr], chance: &Chance) -> Vec<Uplink>
         uplinks[who] = Uplink::Forwarded { fixed };
     }
     uplinks
+}
+
+fn others(style: Interfaces, addresses: &mut Addresses, draws: &mut Stream) -> BTreeSet<IpAddr> {
+    let (private, public) = match style {
+        Interfaces::One => (false, false),
+        Interfaces::Private => (true, false),
+        Interfaces::Public => (false, draws.hits(1, 2)),
+        Interfaces::Mixed => (draws.hits(1, 2), draws.hits(1, 2)),
+    };
+    let private = private.then(|| addresses.private());
+    let public = public.then(|| addresses.fresh().ip());
+    private.into_iter().chain(public).collect()
 }
 
 fn secret(host: usize, chance: &Chance) -> SecretKey {

@@ -2,26 +2,24 @@
 //!
 //! Most runs leave most faults out. Every schedule leaves the network a way to heal: a fault after
 //! which it had none (as [`Reach`] sees it) is not drawn. After each burst of faults there is
-//! quiet, and then everything is expected to be well.
+//! quiet for as long as healing may take ([`Options::heals_within`]), and then everything is
+//! expected to be well.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use stayfound_core::chance::{Chance, Stream};
 
 use super::build::{self, Addresses};
-use super::{Bootstrap, Families, Fault, FaultKind, Line, Options, Scenario, SeqStyle, What};
+use super::{Bootstrap, Families, Fault, FaultKind, Interfaces, Line, Options, Scenario};
+use super::{SeqStyle, What};
 use crate::event::HostId;
 use crate::host::{DiskSpeed, Uplink};
 use crate::moment::{Moment, Units};
 use crate::network::{Latency, Loss};
 use crate::oracle::Reach;
 use crate::world::Setup;
-
-/// How long everything is left alone before it is expected to be well: idle time-out, the longest
-/// back-off with its jitter, and dials that fail, several times over.
-pub const QUIET: Duration = Duration::from_secs(240);
 
 impl Scenario {
     /// The scenario of a seed.
@@ -42,11 +40,13 @@ impl Scenario {
             reach: build_reach(&setup),
             at: setup.hosts.iter().map(|host| host.address).collect(),
             free: Vec::new(),
+            others: setup.hosts.iter().map(|host| host.others.clone()).collect(),
             absent: BTreeSet::new(),
             draws: chance.stream("schedule"),
             schedule: Vec::new(),
             addresses,
             setup: &setup,
+            quiet: options.heals_within(),
         };
         draft.start();
         for _ in 0..options.episodes {
@@ -87,11 +87,21 @@ fn draw_options(draws: &mut Stream) -> Options {
         loss: *one_of(&[Loss(0), Loss(0), Loss(1), Loss(10), Loss(50), Loss(100)], draws),
         disks: *one_of(&[DiskSpeed::Fast, DiskSpeed::Slow], draws),
         families: *one_of(&[Families::V4, Families::V4, Families::V6, Families::Mixed], draws),
+        interfaces: *one_of(
+            &[
+                Interfaces::One,
+                Interfaces::One,
+                Interfaces::Private,
+                Interfaces::Public,
+                Interfaces::Mixed,
+            ],
+            draws,
+        ),
         bootstrap: *one_of(
             &[Bootstrap::Manifest, Bootstrap::Outdated, Bootstrap::Hints, Bootstrap::Line],
             draws,
         ),
-        seqs: *one_of(&[SeqStyle::One, SeqStyle::Millis], draws),
+        seqs: *one_of(&[SeqStyle::One, SeqStyle::Millis, SeqStyle::Ahead], draws),
         mix: draw_mix(draws),
         episodes: 1 + draws.below(4) as usize,
     }
@@ -132,11 +142,15 @@ fn build_reach(setup: &Setup) -> Reach {
 /// A schedule in the making.
 struct Draft<'a> {
     setup: &'a Setup,
+    /// How long healing may take.
+    quiet: Duration,
     reach: Reach,
     /// Where everybody will be.
     at: Vec<SocketAddr>,
     /// Addresses that somebody has left.
     free: Vec<SocketAddr>,
+    /// The addresses that everybody's other interfaces will have.
+    others: Vec<BTreeSet<IpAddr>>,
     /// Who has died and not started again.
     absent: BTreeSet<usize>,
     addresses: Addresses,
@@ -156,7 +170,8 @@ impl Draft<'_> {
 
     /// Some faults close to one another, then quiet.
     fn episode(&mut self, mix: &[FaultKind]) {
-        let begin = self.end() + 10.s() + self.up_to(50.s());
+        let pause = *one_of(&[0.s(), 60.s(), 300.s()], &mut self.draws);
+        let begin = self.end() + self.up_to(pause);
         let first = self.schedule.len();
         for who in self.absent.clone() {
             if self.draws.hits(2, 3) {
@@ -209,14 +224,19 @@ impl Draft<'_> {
         reach.settled();
         self.reach = reach;
         for index in first..self.schedule.len() {
-            if let Some(Fault { host, what: What::Move(to) }) = self.schedule[index].fault {
-                let left = std::mem::replace(&mut self.at[host.0], to);
-                self.free.push(left);
+            let Some(Fault { host: HostId(host), what }) = self.schedule[index].fault else {
+                continue;
+            };
+            match what {
+                What::Move(to) => self.free.push(std::mem::replace(&mut self.at[host], to)),
+                What::Up(ip) => drop(self.others[host].insert(ip)),
+                What::Down(ip) => drop(self.others[host].remove(&ip)),
+                What::Start | What::Crash | What::Wipe | What::Offline => {}
             }
         }
         let at = &self.at;
         self.free.retain(|free| !at.contains(free));
-        self.schedule.push(Line { at: self.end() + QUIET, fault: None });
+        self.schedule.push(Line { at: self.end() + self.quiet, fault: None });
     }
 
     /// A fault of this kind that begins at this time; nothing if there is nobody to suffer it.
@@ -243,6 +263,7 @@ impl Draft<'_> {
             (FaultKind::Outage, _, [_, ..]) => self.outage(&anybody, at),
             (FaultKind::Crash, _, [_, ..]) => self.crash(&anybody, false, at),
             (FaultKind::Wipe, _, [_, ..]) => self.crash(&anybody, true, at),
+            (FaultKind::Interface, _, [_, ..]) => self.interface(&anybody, at),
             (FaultKind::Blackout, _, [_, _, ..]) => self.blackout(&anybody, at),
             (FaultKind::Absence, _, [_, ..]) => {
                 vec![line(at, *one_of(&anybody, &mut self.draws), What::Crash)]
@@ -314,7 +335,7 @@ impl Draft<'_> {
         let who = *one_of(anybody, &mut self.draws);
         let elsewhere = !self.is_fixed(who) && self.draws.hits(1, 2);
         let to = if elsewhere { self.address_for(who) } else { self.at[who] };
-        let span = *one_of(&[20.s(), 120.s()], &mut self.draws);
+        let span = *one_of(&[20.s(), 120.s(), 600.s()], &mut self.draws);
         let back = at + 1.ms() + self.up_to(span);
         vec![line(at, who, What::Offline), line(back, who, What::Move(to))]
     }
@@ -332,6 +353,24 @@ impl Draft<'_> {
         let span = *one_of(&[100.ms(), 5.s(), 90.s(), 600.s()], &mut self.draws);
         lines.push(line(at + 1.ms() + self.up_to(span), who, What::Start));
         lines
+    }
+
+    fn interface(&mut self, anybody: &[usize], at: Moment) -> Vec<Line> {
+        let who = *one_of(anybody, &mut self.draws);
+        let there: Vec<IpAddr> = self.others[who].iter().copied().collect();
+        let (first, then) = if !there.is_empty() && self.draws.hits(1, 2) {
+            let ip = *one_of(&there, &mut self.draws);
+            (What::Down(ip), What::Up(ip))
+        } else {
+            let private = self.draws.hits(1, 4);
+            let addresses = &mut self.addresses;
+            let ip = if private { addresses.private() } else { addresses.fresh().ip() };
+            (What::Up(ip), What::Down(ip))
+        };
+        let span = *one_of(&[100.ms(), 10.s(), 120.s()], &mut self.draws);
+        let later = at + 1.ms() + self.up_to(span);
+        let back = self.draws.hits(1, 2).then(|| line(later, who, then));
+        [line(at, who, first)].into_iter().chain(back).collect()
     }
 
     fn blackout(&mut self, anybody: &[usize], at: Moment) -> Vec<Line> {

@@ -24,6 +24,8 @@ pub struct Options {
     pub disks: DiskSpeed,
     /// IPv4, IPv6 or both.
     pub families: Families,
+    /// What interfaces operators have beside their first.
+    pub interfaces: Interfaces,
     /// How operators find one another at first.
     pub bootstrap: Bootstrap,
     /// Where sequence numbers begin.
@@ -42,6 +44,19 @@ pub enum Families {
     /// IPv6 only.
     V6,
     /// Each address is of one or the other.
+    Mixed,
+}
+
+/// The interfaces of operators beside the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interfaces {
+    /// None.
+    One,
+    /// Each has a private address where nobody else is.
+    Private,
+    /// Every other one or so is connected to the Internet a second time.
+    Public,
+    /// Each has none, either or both of these.
     Mixed,
 }
 
@@ -91,6 +106,8 @@ pub enum FaultKind {
     Crash,
     /// A node dies, loses its disk, perhaps moves, and starts again.
     Wipe,
+    /// An interface beside the first of an operator comes or goes, perhaps for a while only.
+    Interface,
     /// Several nodes, perhaps all, die at once and start again one by one.
     Blackout,
     /// A node dies and starts again only after the others have been well without it; or never.
@@ -99,7 +116,7 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Move,
         Self::MoveMany,
         Self::Flap,
@@ -109,6 +126,7 @@ impl FaultKind {
         Self::Outage,
         Self::Crash,
         Self::Wipe,
+        Self::Interface,
         Self::Blackout,
         Self::Absence,
     ];
@@ -128,6 +146,7 @@ impl Options {
             loss: Loss(0),
             disks: DiskSpeed::Fast,
             families: Families::V4,
+            interfaces: Interfaces::One,
             bootstrap: Bootstrap::Manifest,
             seqs: SeqStyle::Millis,
             mix: Vec::new(),
@@ -147,10 +166,12 @@ impl Options {
             ("loss", self.loss.to_string()),
             ("disks", self.disks.to_string()),
             ("families", self.families.to_string()),
+            ("interfaces", self.interfaces.to_string()),
             ("bootstrap", self.bootstrap.to_string()),
             ("seqs", self.seqs.to_string()),
             ("mix", mix.join(" ")),
             ("episodes", self.episodes.to_string()),
+            ("heals_within", format!("{:.1} s", self.heals_within().as_secs_f64())),
         ]
     }
 }
@@ -161,6 +182,17 @@ impl fmt::Display for Families {
             Self::V4 => "ipv4",
             Self::V6 => "ipv6",
             Self::Mixed => "mixed",
+        })
+    }
+}
+
+impl fmt::Display for Interfaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::One => "one",
+            Self::Private => "one, and a private one",
+            Self::Public => "one or two",
+            Self::Mixed => "one to three",
         })
     }
 }
@@ -198,6 +230,7 @@ impl fmt::Display for FaultKind {
             Self::Outage => "outage",
             Self::Crash => "crash",
             Self::Wipe => "wipe",
+            Self::Interface => "interface",
             Self::Blackout => "blackout",
             Self::Absence => "absence",
         })

@@ -13,7 +13,7 @@ use stayfound_core::mesh::{CloseReason, DialId};
 use tokio::sync::mpsc::Receiver;
 
 use crate::bare::{Bare, FIRST_WORDS};
-use crate::measure::{cpu, percentile, report, runtime};
+use crate::measure::{cpu, percentile, report, rounds, runtime};
 
 const ROUNDS: usize = 40;
 const PER_ROUND: usize = 25;
@@ -99,7 +99,7 @@ async fn measure() -> Costs {
     let bare = Bare::new(2);
     let mut costs = Costs::default();
     // The first round warms up.
-    for round in 0..=ROUNDS {
+    for round in 0..=rounds(ROUNDS) {
         let mut strangers: Vec<_> = (0..PER_ROUND).map(|_| pair()).collect();
         let bare_strangers: Vec<_> = (0..PER_ROUND).map(|_| Bare::new(2)).collect();
         quiet().await;
@@ -151,7 +151,7 @@ pub fn figures() {
     let mut costs = runtime().block_on(measure());
     let verdict = |ratio| if ratio <= TARGET { "met" } else { "MISSED" };
     let (known, first) = (ratio(&costs.ours, &costs.bare), ratio(&costs.first, &costs.bare_first));
-    let remark = format!("both ends, median of {ROUNDS} times {PER_ROUND} links");
+    let remark = format!("both ends, median of {} times {PER_ROUND} links", rounds(ROUNDS));
     report("mesh.link_cpu", percentile(&mut costs.ours, 50), "us", &remark);
     let remark = "bare quinn and rustls, pinned certificates";
     report("mesh.link_cpu_floor", percentile(&mut costs.bare, 50), "us", remark);

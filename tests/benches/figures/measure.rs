@@ -2,6 +2,17 @@
 
 use std::time::Duration;
 
+/// Whether this run measures. `cargo bench` says so with an option of its own; without it (`cargo
+/// test --bench figures`) every figure is gone through, to see that it can be measured.
+fn measures() -> bool {
+    std::env::args().any(|argument| argument == "--bench")
+}
+
+/// How many rounds to take: so many where it is measured, else enough for every line to run.
+pub fn rounds(measured: usize) -> usize {
+    if measures() { measured } else { 2 }
+}
+
 /// A runtime of one thread, so that the CPU time of both ends is this thread's.
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
@@ -22,9 +33,11 @@ pub fn percentile(samples: &mut [f64], share: usize) -> f64 {
     samples[(samples.len() - 1) * share / 100]
 }
 
-/// One result: for people, and as a line that a script can find.
+/// One result: for people, and as a line that a script can find, if it was measured.
 pub fn report(name: &str, value: f64, unit: &str, remark: &str) {
-    println!("figure {name} {value:.3} {unit}");
+    assert!(value.is_finite() && value > 0.0, "{name} is {value}");
+    let word = if measures() { "figure" } else { "not measured:" };
+    println!("{word} {name} {value:.3} {unit}");
     if !remark.is_empty() {
         println!("       {remark}");
     }

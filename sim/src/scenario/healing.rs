@@ -1,0 +1,87 @@
+//! How long healing may take: what follows from the constants of the protocol and of the network.
+
+use std::time::Duration;
+
+use stayfound_core::mesh::{
+    BACKOFF_MAX, BACKOFF_MIN, CANDIDATES_MAX, CROSSING, GRACE, HELLO_WITHIN, STAGGER,
+};
+use stayfound_core::node::FLOOR_WITHIN;
+
+use super::Options;
+use crate::host::NOTICE_MAX;
+use crate::network::{DIAL_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE, Loss};
+
+/// Bad luck that happens to one pair in fewer than so many is not allowed for.
+const RARE: u128 = 100_000;
+
+impl Options {
+    /// After this long without a fault everything that is owed is so. Each term is the longest
+    /// that one step takes, and the steps are taken one after the other, which they seldom are.
+    #[must_use]
+    pub fn heals_within(&self) -> Duration {
+        // The last change is noticed, and every link that it left dead.
+        let noticed = NOTICE_MAX + IDLE_TIMEOUT;
+        // Who knows where the other is dials in the next round, at whichever address is the right
+        // one; if by bad luck that fails, in the round after.
+        let found = (back_off(BACKOFF_MAX) + self.round()) * rounds(self.loss);
+        // A first record has waited for its floor, then for the disk; a record of ours that was
+        // lost, and another that comes to light, are outrun; then our true address is seen.
+        let outrun = BACKOFF_MIN * (1 + 2 + 4);
+        let issued = FLOOR_WITHIN + outrun + self.disks.slowest() * 3;
+        // It goes from one to the next, at most through all. Where we are seen, and what we are
+        // called then, may be held up on the way.
+        let operators = u32::try_from(self.operators).expect("a cluster has 256 at most");
+        let held_up = self.latency.slowest(losses_in_a_row(self.loss.0.into(), 1_000));
+        let told = self.latency.slowest(0) * operators + held_up * 2;
+        // Who had to be told dials, with a back-off that began anew.
+        let dialled = GRACE + (back_off(BACKOFF_MIN * 8) + self.round()) * rounds(self.loss);
+        // Of several links one stays, and whoever closes the others may not be heard at first.
+        let settled = CROSSING * 2 + if self.loss == Loss(0) { CROSSING } else { KEEP_ALIVE };
+        noticed + found + issued + told + dialled + settled
+    }
+
+    /// Every address of a peer is dialled, the last of them in vain or to a peer that is slow to
+    /// say hello.
+    fn round(&self) -> Duration {
+        const _: () = assert!(HELLO_WITHIN.as_secs() <= DIAL_TIMEOUT.as_secs());
+        STAGGER * CANDIDATES_MAX as u32 + DIAL_TIMEOUT
+    }
+}
+
+/// The longest that a back-off becomes by its jitter of a quarter.
+fn back_off(span: Duration) -> Duration {
+    span + span / 4
+}
+
+/// How many dials it takes until one does not fail by loss. One fails if any of its four flights
+/// is lost twice in a row: that takes 3 s of the 5 s of [`DIAL_TIMEOUT`], or more.
+fn rounds(loss: Loss) -> u32 {
+    losses_in_a_row(4 * u128::from(loss.0).pow(2), 1_000_000)
+}
+
+/// How often in a row something of this probability happens that happens at all: the least k for
+/// which k times in a row is rare.
+fn losses_in_a_row(numerator: u128, denominator: u128) -> u32 {
+    let rare = |k: &u32| numerator.pow(*k) * RARE <= denominator.pow(*k);
+    (1..10).find(rare).expect("no drawn loss is that bad")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Latency;
+
+    fn seconds(latency: Latency, loss: u16) -> u64 {
+        Options { latency, loss: Loss(loss), ..Options::plain(4) }.heals_within().as_secs()
+    }
+
+    #[test]
+    fn the_idle_time_out_and_one_round_of_dials_are_most_of_it_unless_packets_are_lost() {
+        let least = IDLE_TIMEOUT + back_off(BACKOFF_MAX);
+        let lossless = Latency::ALL.map(|latency| seconds(latency, 0));
+        assert!(lossless.is_sorted(), "{lossless:?}");
+        assert!(lossless.iter().all(|it| (least.as_secs()..110).contains(it)), "{lossless:?}");
+        let lossy = [0, 1, 10, 50, 100].map(|loss| seconds(Latency::Continental, loss));
+        assert!(lossy.is_sorted(), "{lossy:?}");
+    }
+}
