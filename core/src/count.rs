@@ -31,6 +31,10 @@ pub enum Counter {
     PacketsIgnored,
     /// Datagrams that are no discv5 packet to us.
     PacketsInvalid,
+    /// Datagrams that came faster than they were handled.
+    PacketsMissed,
+    /// Datagrams that there was no room or no way to send.
+    PacketsUnsent,
     /// Challenges that we sent.
     Challenges,
     /// Challenges of packets that we did not send there.
@@ -61,7 +65,7 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter, in order.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::LinksOpened,
         Self::Dials,
         Self::DialsFailed,
@@ -76,6 +80,8 @@ impl Counter {
         Self::RecordsDelayed,
         Self::PacketsIgnored,
         Self::PacketsInvalid,
+        Self::PacketsMissed,
+        Self::PacketsUnsent,
         Self::Challenges,
         Self::ChallengesUnasked,
         Self::HandshakesSent,
@@ -109,6 +115,8 @@ impl Counter {
             Self::RecordsDelayed => "records_delayed",
             Self::PacketsIgnored => "discovery_packets_ignored",
             Self::PacketsInvalid => "discovery_packets_invalid",
+            Self::PacketsMissed => "discovery_packets_missed",
+            Self::PacketsUnsent => "discovery_packets_unsent",
             Self::Challenges => "discovery_challenges",
             Self::ChallengesUnasked => "discovery_challenges_unasked",
             Self::HandshakesSent => "discovery_handshakes_sent",

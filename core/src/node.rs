@@ -281,6 +281,12 @@ impl Node {
         &self.manifest
     }
 
+    /// Our discovery, if we have any.
+    #[must_use]
+    pub fn discovery(&self) -> Option<&discovery::Discovery> {
+        self.searching.as_ref().map(|it| &it.discovery)
+    }
+
     /// Everything we hold.
     #[must_use]
     pub fn database(&self) -> &Database {

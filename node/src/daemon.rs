@@ -5,16 +5,20 @@ use std::collections::BTreeMap;
 use std::future::pending;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use stayfound_core::cluster::OperatorIndex;
+use stayfound_core::discovery::{Answer, Ask, Talk};
 use stayfound_core::mesh::LinkId;
 use stayfound_core::node::{Config, Counter, Event, Input, Node, Output, step};
 use stayfound_core::time::{Mono, Wall};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tracing::{debug, info};
 
+use self::alarm::Alarm;
 use self::refusals::Refusals;
 use self::start::Opened;
 use self::writer::Writer;
@@ -23,10 +27,12 @@ use crate::interfaces::{self, Change};
 use crate::link::endpoint::Endpoint;
 use crate::link::handle::Link;
 use crate::link::report::{Failure, Report};
-use crate::socket;
+use crate::socket::{self, Batch, Inbox, Outbox, Port, Split};
 use crate::status::{Counters, Status};
 use crate::store::Store;
+use crate::talk::Talks;
 
+mod alarm;
 mod events;
 mod refusals;
 mod start;
@@ -34,11 +40,15 @@ mod writer;
 
 /// How many events may wait for a slow listener.
 const EVENTS_MAX: usize = 1024;
+/// How long the status may lag behind what is only counted, however many datagrams come.
+const PUBLISH_WITHIN: Duration = Duration::from_millis(250);
 
 /// What the application asks for.
 pub(crate) enum Command {
     Hint { operator: OperatorIndex, address: SocketAddr },
     Rebind { address: SocketAddr, answer: oneshot::Sender<Result<SocketAddr, MeshError>> },
+    Ask { ask: Ask, answer: oneshot::Sender<Answer> },
+    TalkBack { talk: Talk, response: Bytes },
     Stop,
 }
 
@@ -54,8 +64,17 @@ pub(crate) struct Daemon {
     node: Node,
     started: (Instant, Wall),
     wake_at: Option<Mono>,
+    /// When the status is to show what was only counted.
+    publish_at: Option<Instant>,
+    alarm: Alarm,
     endpoint: Endpoint,
     reports: mpsc::Receiver<Report>,
+    /// How the socket tells discovery's datagrams from QUIC's, if there is discovery.
+    split: Option<Split>,
+    inbox: Arc<Inbox>,
+    outbox: Outbox,
+    /// What was last taken from the inbox.
+    batch: Batch,
     links: BTreeMap<LinkId, Link>,
     /// Links that we closed because the peer does not read; the core is yet to be told.
     unread: Vec<LinkId>,
@@ -63,7 +82,13 @@ pub(crate) struct Daemon {
     /// Changes of the host's addresses, from the moment that the socket served all of them.
     changes: Option<mpsc::Receiver<Change>>,
     commands: mpsc::UnboundedReceiver<Command>,
+    talks: Talks,
+    /// What the application asked and waits for.
+    asks: BTreeMap<u64, oneshot::Sender<Answer>>,
+    next_ask: u64,
     outlets: Outlets,
+    /// Room for what a step wants done.
+    outputs: Vec<Output>,
     /// Events of the step under way: they are sent when the status shows them.
     events: Vec<Event>,
     counters: Counters,
@@ -79,6 +104,7 @@ impl Daemon {
         config: Config,
         listen: SocketAddr,
         store: Box<dyn Store>,
+        talks: Talks,
         commands: mpsc::UnboundedReceiver<Command>,
     ) -> Result<Self, MeshError> {
         let (writer, rows) = Writer::start(store).await.map_err(MeshError::Store)?;
@@ -89,7 +115,9 @@ impl Daemon {
                 return Err(error);
             }
         };
-        let Opened { node, started, endpoint, reports, local, addresses, changes } = opened;
+        let Opened { node, started, endpoint, reports, split, port, addresses, changes } = opened;
+        let local = port.local();
+        let inbox = split.as_ref().map(|split| split.inbox.clone()).unwrap_or_default();
         let counters = Counters::default();
         let outlets = Outlets {
             events: broadcast::channel(EVENTS_MAX).0,
@@ -100,14 +128,24 @@ impl Daemon {
             node,
             started,
             wake_at: None,
+            publish_at: None,
+            alarm: Alarm::default(),
             endpoint,
             reports,
+            split,
+            inbox,
+            outbox: Outbox::new(port),
+            batch: Batch::default(),
             links: BTreeMap::new(),
             unread: Vec::new(),
             writer,
             changes,
             commands,
+            talks,
+            asks: BTreeMap::new(),
+            next_ask: 0,
             outlets,
+            outputs: Vec::new(),
             events: Vec::new(),
             counters,
             refusals: Refusals::default(),
@@ -116,6 +154,7 @@ impl Daemon {
             daemon.step(Input::AddressUp { ip });
         }
         daemon.step(Input::Bound { local });
+        daemon.send_all();
         info!(%local, operator = %daemon.node.own_index(), "started");
         Ok(daemon)
     }
@@ -133,8 +172,8 @@ impl Daemon {
             }
         };
         debug!("stopping");
-        let Self { endpoint, reports, links, writer, commands, .. } = self;
-        drop((reports, links));
+        let Self { endpoint, reports, outbox, links, writer, commands, .. } = self;
+        drop((reports, outbox, links));
         let (stored, ()) = tokio::join!(writer.close(), endpoint.close());
         drop(commands); // last: whoever watches it learns that everything has ended
         stored.map_err(MeshError::Store).and(ended)
@@ -144,8 +183,45 @@ impl Daemon {
     /// failed is said when it is closed.
     async fn turn(&mut self) -> ControlFlow<Result<(), MeshError>> {
         let wake_at = self.wake_at.map(|Mono(at)| self.started.0 + Duration::from_nanos(at));
-        tokio::select! {
-            command = self.commands.recv() => match command {
+        self.alarm.set(wake_at.into_iter().chain(self.publish_at).min());
+        let flow = tokio::select! {
+            command = self.commands.recv() => self.commanded(command).await,
+            () = self.inbox.take(&mut self.batch) => {
+                self.received();
+                ControlFlow::Continue(())
+            }
+            () = self.outbox.has_room() => ControlFlow::Continue(()),
+            ticket = self.writer.durable() => match ticket {
+                None => ControlFlow::Break(Ok(())),
+                Some(ticket) => {
+                    self.step(Input::Durable { ticket });
+                    ControlFlow::Continue(())
+                }
+            },
+            report = self.reports.recv() => {
+                self.reported(report.expect("the endpoint, which reports, is ours"))
+            }
+            change = next(&mut self.changes) => {
+                self.step(match change {
+                    Change::Up(ip) => Input::AddressUp { ip },
+                    Change::Down(ip) => Input::AddressDown { ip },
+                });
+                ControlFlow::Continue(())
+            }
+            now = self.alarm.rings() => {
+                self.rung(now, wake_at);
+                ControlFlow::Continue(())
+            }
+        };
+        self.send_all();
+        flow
+    }
+
+    /// Does what the application asks for, and all that it has asked for since.
+    async fn commanded(&mut self, first: Option<Command>) -> ControlFlow<Result<(), MeshError>> {
+        let mut next = first;
+        for _ in 0..=self.commands.len() {
+            match next {
                 None | Some(Command::Stop) => return ControlFlow::Break(Ok(())),
                 Some(Command::Hint { operator, address }) => {
                     self.step(Input::Hint { operator, address });
@@ -153,23 +229,47 @@ impl Daemon {
                 Some(Command::Rebind { address, answer }) => {
                     let _ = answer.send(self.rebind(address).await); // maybe nobody waits for it
                 }
-            },
-            ticket = self.writer.durable() => match ticket {
-                None => return ControlFlow::Break(Ok(())),
-                Some(ticket) => self.step(Input::Durable { ticket }),
-            },
-            report = self.reports.recv() => {
-                return self.reported(report.expect("the endpoint, which reports, is ours"));
+                Some(Command::Ask { ask, answer }) => {
+                    let id = self.next_ask;
+                    self.next_ask += 1;
+                    self.asks.insert(id, answer);
+                    self.step(Input::Ask { id, ask: &ask });
+                }
+                Some(Command::TalkBack { talk, response }) => {
+                    self.step(Input::TalkBack { talk: &talk, response: &response });
+                }
             }
-            change = next(&mut self.changes) => self.step(match change {
-                Change::Up(ip) => Input::AddressUp { ip },
-                Change::Down(ip) => Input::AddressDown { ip },
-            }),
-            () = sleep_until(wake_at.unwrap_or(self.started.0)), if wake_at.is_some() => {
-                self.step(Input::Wake);
+            match self.commands.try_recv() {
+                Ok(command) => next = Some(command),
+                Err(_) => break, // if all who command are gone, the next wait says so
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// Handles the datagrams that were taken from the inbox.
+    fn received(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        for (from, bytes) in batch.iter() {
+            self.step(Input::Datagram { from, bytes });
+        }
+        self.counters.add(Counter::PacketsMissed, batch.lost());
+        self.batch = batch; // for its room
+    }
+
+    /// Sends the datagrams of the steps before, together.
+    fn send_all(&mut self) {
+        self.outbox.flush();
+        self.counters.add(Counter::PacketsUnsent, self.outbox.take_lost());
+    }
+
+    fn rung(&mut self, now: Instant, wake_at: Option<Instant>) {
+        if wake_at.is_some_and(|at| at <= now) {
+            self.step(Input::Wake);
+        }
+        if self.publish_at.is_some_and(|at| at <= now) {
+            self.publish();
+        }
     }
 
     fn reported(&mut self, report: Report) -> ControlFlow<Result<(), MeshError>> {
@@ -212,8 +312,10 @@ impl Daemon {
     }
 
     async fn rebind(&mut self, address: SocketAddr) -> Result<SocketAddr, MeshError> {
-        let socket = socket::bind(address).map_err(|error| MeshError::bind(address, error))?;
-        let local = socket.local_addr().map_err(|error| MeshError::bind(address, error))?;
+        let bind = |error| MeshError::bind(address, error);
+        let socket = socket::bind(address).map_err(bind)?;
+        let port = Arc::new(Port::new(socket, self.split.clone()).map_err(bind)?);
+        let local = port.local();
         if local.ip().is_unspecified() && self.changes.is_none() {
             let (addresses, changes) = interfaces::watch().await.map_err(MeshError::Interfaces)?;
             self.changes = Some(changes);
@@ -221,7 +323,8 @@ impl Daemon {
                 self.step(Input::AddressUp { ip });
             }
         }
-        self.endpoint.rebind(socket).map_err(|error| MeshError::bind(address, error))?;
+        self.endpoint.rebind(port.clone()).map_err(bind)?;
+        self.outbox.move_to(port);
         info!(%local, "moved");
         self.outlets.local.send_replace(local);
         self.step(Input::Bound { local });
@@ -231,15 +334,17 @@ impl Daemon {
     fn step(&mut self, input: Input<'_>) {
         let now = Instant::now() - self.started.0;
         let now = Mono(u64::try_from(now.as_nanos()).expect("584 years have not passed"));
-        let quiet = matches!(input, Input::LinkBytes { .. } | Input::Wake);
-        let mut outputs = Vec::new();
+        let mut shows = !is_frequent(&input);
+        let mut outputs = std::mem::take(&mut self.outputs);
         self.wake_at = step(&mut self.node, now, input, |output| outputs.push(output));
-        let changed = !quiet || !outputs.is_empty();
-        for output in outputs {
+        for output in outputs.drain(..) {
+            shows |= !is_counted_only(&output);
             self.perform(output);
         }
-        if changed {
-            self.publish();
+        self.outputs = outputs;
+        match shows {
+            true => self.publish(),
+            false => drop(self.publish_at.get_or_insert_with(|| Instant::now() + PUBLISH_WITHIN)),
         }
         // Now, not before: whoever begins to listen and then looks at the status misses nothing.
         for event in self.events.drain(..) {
@@ -272,8 +377,14 @@ impl Daemon {
                 }
                 self.unread.retain(|unread| *unread != link);
             }
-            Output::Datagram { .. } => unreachable!("nobody here has discovery yet"),
+            Output::Datagram { to, bytes } => self.outbox.send(to, bytes),
             Output::Persist { ticket, row } => self.writer.put(ticket, row),
+            Output::Event(Event::Answered { id, answer }) => {
+                if let Some(asker) = self.asks.remove(&id) {
+                    let _ = asker.send(answer); // maybe nobody waits for it any more
+                }
+            }
+            Output::Event(Event::Talk(talk)) => self.talks.handle(talk),
             Output::Event(event) => {
                 events::log(&event);
                 self.events.push(event);
@@ -284,6 +395,7 @@ impl Daemon {
 
     /// Shows how the node stands now, if that is another than before.
     fn publish(&mut self) {
+        self.publish_at = None;
         let (since, wall) = self.started;
         let now = wall + since.elapsed();
         self.outlets.status.send_if_modified(|status| {
@@ -293,6 +405,28 @@ impl Daemon {
             modified
         });
     }
+}
+
+/// Whether it may happen so often that the status is not looked at each time.
+fn is_frequent(input: &Input<'_>) -> bool {
+    matches!(
+        input,
+        Input::LinkBytes { .. }
+            | Input::Wake
+            | Input::Datagram { .. }
+            | Input::Ask { .. }
+            | Input::TalkBack { .. }
+    )
+}
+
+/// Whether the status shows no more of it than a count.
+fn is_counted_only(output: &Output) -> bool {
+    matches!(
+        output,
+        Output::Datagram { .. }
+            | Output::Count(_)
+            | Output::Event(Event::Answered { .. } | Event::Talk(_))
+    )
 }
 
 /// The next change of the host's addresses; never, if nobody watches.
@@ -324,11 +458,13 @@ mod tests {
         let manifest = Manifest::new("x".into(), "X".into(), [7; 32], 2, records.collect());
         let [key, _] = keys;
         let manifest = manifest.expect("a cluster of two");
-        let config = Config { key, manifest, external: Vec::new(), hints: Vec::new(), discovery: None };
+        let config =
+            Config { key, manifest, external: Vec::new(), hints: Vec::new(), discovery: None };
         let (_commands, receiver) = mpsc::unbounded_channel();
         let listen = (Ipv4Addr::LOCALHOST, 0).into();
         let store = Box::new(MemoryStore::default());
-        let daemon = Daemon::start(config, listen, store, receiver).await.expect("starts");
+        let daemon =
+            Daemon::start(config, listen, store, Talks::default(), receiver).await.expect("starts");
         let local = *daemon.outlets().local.borrow();
         daemon.endpoint.break_socket();
         let ended = timeout(DEADLINE, daemon.run()).await.expect("it ends");

@@ -12,6 +12,7 @@ pub mod link;
 pub mod mesh;
 pub mod status;
 pub mod store;
+pub mod talk;
 pub mod testnet;
 
 mod daemon;

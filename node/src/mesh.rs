@@ -3,9 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::panic::resume_unwind;
 
+use bytes::Bytes;
 use stayfound_core::cluster::{Manifest, OperatorIndex};
+use stayfound_core::discovery::{Answer, Ask, PROTOCOLS_MAX, Settings};
 use stayfound_core::keys::SecretKey;
 use stayfound_core::node::{Config, Event};
+use stayfound_core::record::Signed;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -13,6 +16,7 @@ use crate::daemon::{Command, Daemon};
 use crate::error::MeshError;
 use crate::status::Status;
 use crate::store::{MemoryStore, Store};
+use crate::talk::{TalkRequest, Talks};
 
 /// The port that nodes listen at by default.
 pub const DEFAULT_PORT: u16 = 3610;
@@ -22,6 +26,7 @@ pub struct Builder {
     config: Config,
     listen: SocketAddr,
     store: Box<dyn Store>,
+    talks: Talks,
 }
 
 /// A running node: one operator's member of the mesh. Dropping it stops the node without waiting;
@@ -59,6 +64,39 @@ impl Builder {
         self
     }
 
+    /// Takes part in discv5, on the same UDP port. Without this, or one of the next two, it does
+    /// not. The settings replace what was said before.
+    #[must_use]
+    pub fn discovery(mut self, settings: Settings) -> Self {
+        self.config.discovery = Some(settings);
+        self
+    }
+
+    /// A boot node: whom to ask when nobody else is known.
+    #[must_use]
+    pub fn boot(mut self, node: Signed) -> Self {
+        self.config.discovery.get_or_insert_default().boot.push(node);
+        self
+    }
+
+    /// Answers the requests (TALKREQ) of other nodes in this protocol. The handler is called
+    /// within the node's own task and must not block it: it answers at once
+    /// ([`TalkRequest::answer`]), or hands the request to whoever will.
+    ///
+    /// # Panics
+    /// If there are more than [`PROTOCOLS_MAX`] protocols.
+    #[must_use]
+    pub fn talk(
+        mut self,
+        protocol: impl Into<Bytes>,
+        handler: impl Fn(TalkRequest) + Send + 'static,
+    ) -> Self {
+        assert!(self.talks.protocols().count() < PROTOCOLS_MAX, "too many protocols");
+        self.config.discovery.get_or_insert_default();
+        self.talks.register(protocol.into(), Box::new(handler));
+        self
+    }
+
     /// Where the database is kept. Default: in memory, lost at the end.
     #[must_use]
     pub fn store(mut self, store: Box<dyn Store>) -> Self {
@@ -71,9 +109,13 @@ impl Builder {
     /// # Errors
     /// [`MeshError`]; nothing runs then.
     pub async fn start(self) -> Result<Mesh, MeshError> {
-        let Self { config, listen, store } = self;
+        let Self { mut config, listen, store, mut talks } = self;
+        if let Some(settings) = &mut config.discovery {
+            settings.protocols.extend(talks.protocols().cloned());
+        }
         let (commands, receiver) = mpsc::unbounded_channel();
-        let daemon = Daemon::start(config, listen, store, receiver).await?;
+        talks.answer_through(commands.downgrade());
+        let daemon = Daemon::start(config, listen, store, talks, receiver).await?;
         let outlets = daemon.outlets();
         Ok(Mesh {
             commands,
@@ -99,6 +141,7 @@ impl Mesh {
             },
             listen: (Ipv4Addr::UNSPECIFIED, DEFAULT_PORT).into(),
             store: Box::new(MemoryStore::default()),
+            talks: Talks::default(),
         }
     }
 
@@ -118,8 +161,8 @@ impl Mesh {
         }
     }
 
-    /// How the node stands, replaced after every step that changed something. Closed when the node
-    /// has ended.
+    /// How the node stands, replaced after every step that changed something; what is only counted
+    /// follows within a quarter of a second. Closed when the node has ended.
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Status> {
         self.status.clone()
@@ -132,6 +175,17 @@ impl Mesh {
     pub fn hint(&self, operator: OperatorIndex, address: SocketAddr) -> Result<(), MeshError> {
         let hint = Command::Hint { operator, address };
         self.commands.send(hint).map_err(|_| MeshError::Stopped)
+    }
+
+    /// Asks other nodes something, through discv5. Comes to [`Answer::Silence`] if nobody answers
+    /// in time, or if the node has no discovery.
+    ///
+    /// # Errors
+    /// [`MeshError::Stopped`].
+    pub async fn ask(&self, ask: Ask) -> Result<Answer, MeshError> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Command::Ask { ask, answer }).map_err(|_| MeshError::Stopped)?;
+        answered.await.map_err(|_| MeshError::Stopped)
     }
 
     /// Moves the node to another UDP socket; answers where it is bound. The old socket stays in

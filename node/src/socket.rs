@@ -1,4 +1,7 @@
-//! The one UDP socket of a node.
+//! The one UDP socket of a node: QUIC and discv5 on one port.
+//!
+//! A datagram that unmasks to discv5's protocol id under our own node id is discovery's and goes
+//! to the [`Inbox`]; every other is QUIC's.
 
 use std::io::{self, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -9,6 +12,14 @@ use std::task::{Context, Poll};
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use socket2::{Domain, Protocol, Socket, Type};
+
+mod inbox;
+mod outbox;
+mod port;
+
+pub(crate) use inbox::{Batch, Inbox, Split};
+pub(crate) use outbox::Outbox;
+pub(crate) use port::Port;
 
 /// Binds the socket. `[::]` serves IPv4 as well, whatever the system's default is.
 ///

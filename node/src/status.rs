@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Serialize, Serializer};
 use stayfound_core::cluster::OperatorIndex;
+use stayfound_core::discovery::Discovery;
 use stayfound_core::node::{Counter, Node};
 use stayfound_core::record::{NodeId, Signed};
 use stayfound_core::time::Wall;
@@ -25,8 +26,21 @@ pub struct Status {
     pub record: Option<Signed>,
     /// Every operator of the cluster, in the order of indices, ourselves included.
     pub operators: Vec<OperatorStatus>,
+    /// How discovery stands, if there is any.
+    pub discovery: Option<DiscoveryStatus>,
     /// What has been counted since the node started.
     pub counters: Counters,
+}
+
+/// How discovery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct DiscoveryStatus {
+    /// How many nodes are in its table.
+    pub nodes: usize,
+    /// How many of them have answered us.
+    pub verified: usize,
+    /// How many sessions are open.
+    pub sessions: usize,
 }
 
 /// How one operator stands, as this node sees it.
@@ -74,13 +88,26 @@ impl Status {
             status
         });
         let operators = operators.collect();
-        Self { own, record: node.own_record().cloned(), operators, counters: counters.clone() }
+        let discovery = node.discovery().map(DiscoveryStatus::of);
+        let (record, counters) = (node.own_record().cloned(), counters.clone());
+        Self { own, record, operators, discovery, counters }
     }
 
     /// How the operator at this place stands, if the cluster has it.
     #[must_use]
     pub fn operator(&self, index: OperatorIndex) -> Option<&OperatorStatus> {
         self.operators.get(usize::from(index.0))
+    }
+}
+
+impl DiscoveryStatus {
+    fn of(discovery: &Discovery) -> Self {
+        let table = discovery.table();
+        Self {
+            nodes: table.len(),
+            verified: table.verified().count(),
+            sessions: discovery.sessions(),
+        }
     }
 }
 
@@ -93,7 +120,14 @@ impl OperatorStatus {
 impl Counters {
     /// Counts once more.
     pub fn count(&mut self, counter: Counter) {
-        *self.0.entry(counter).or_default() += 1;
+        self.add(counter, 1);
+    }
+
+    /// Counts so often.
+    pub fn add(&mut self, counter: Counter, times: u64) {
+        if times > 0 {
+            *self.0.entry(counter).or_default() += times;
+        }
     }
 
     /// How often.
@@ -128,11 +162,13 @@ impl Serialize for Status {
             own: u8,
             record: Option<RecordView>,
             operators: &'a [OperatorStatus],
+            discovery: Option<DiscoveryStatus>,
             counters: &'a Counters,
         }
         let record = self.record.as_ref().map(RecordView::from);
-        let Self { own, operators, counters, .. } = self;
-        View { own: own.0, record, operators, counters }.serialize(serializer)
+        let Self { own, operators, discovery, counters, .. } = self;
+        View { own: own.0, record, operators, discovery: *discovery, counters }
+            .serialize(serializer)
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use bytes::Bytes;
+use quinn::{Runtime, TokioRuntime};
 use stayfound::link::Identity;
 use stayfound::link::endpoint::Endpoint;
 use stayfound::link::handle::Link;
@@ -66,6 +67,7 @@ struct Hostile {
 impl Hostile {
     fn new(cluster: &Cluster) -> Self {
         let socket = UdpSocket::bind(ANY_PORT).expect("binds");
+        let socket = TokioRuntime.wrap_udp_socket(socket).expect("a tokio runtime runs this");
         let identity = Identity::new(cluster.key(HOSTILE)).expect("randomness");
         let admitted = cluster.manifest().operators().iter().map(|operator| operator.public_key);
         let (endpoint, reports) =

@@ -175,7 +175,7 @@ impl Discovery {
             self.count(Counter::HandshakesUnasked);
             return false;
         };
-        let (data, stored) = (challenge.data.clone(), challenge.record.clone());
+        let (data, stored) = (challenge.data, challenge.record.clone());
         if !self.budget.take(now, contact.at, is_limited(contact.at)) {
             self.count(Counter::HandshakesDelayed);
             return false;

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use stayfound_core::database::Row;
+use stayfound_core::discovery::cipher::Mask;
 use stayfound_core::keys::PublicKey;
 use stayfound_core::node::{Config, Node};
+use stayfound_core::record::NodeId;
 use stayfound_core::time::{Mono, Wall};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -17,7 +19,7 @@ use crate::interfaces::{self, Change};
 use crate::link::Identity;
 use crate::link::endpoint::Endpoint;
 use crate::link::report::Report;
-use crate::socket;
+use crate::socket::{self, Inbox, Port, Split};
 
 /// A node that knows nothing of its surroundings yet, and its surroundings.
 pub(super) struct Opened {
@@ -25,7 +27,8 @@ pub(super) struct Opened {
     pub(super) started: (Instant, Wall),
     pub(super) endpoint: Endpoint,
     pub(super) reports: mpsc::Receiver<Report>,
-    pub(super) local: SocketAddr,
+    pub(super) split: Option<Split>,
+    pub(super) port: Arc<Port>,
     pub(super) addresses: BTreeSet<IpAddr>,
     pub(super) changes: Option<mpsc::Receiver<Change>>,
 }
@@ -42,13 +45,17 @@ impl Opened {
         let own = config.key.public_key();
         let keys = config.manifest.operators().iter().map(|operator| operator.public_key);
         let admitted: Arc<[PublicKey]> = keys.filter(|key| *key != own).collect();
+        let split = config.discovery.is_some().then(|| Split {
+            own: Mask::of(&NodeId::of(&own.point())),
+            inbox: Arc::<Inbox>::default(),
+        });
         let started = (Instant::now(), wall());
         let node = Node::new(config, seed, Mono(0), started.1, rows).map_err(MeshError::Start)?;
 
         let bind = |error| MeshError::bind(listen, error);
         let socket = socket::bind(listen).map_err(bind)?;
-        let local = socket.local_addr().map_err(bind)?;
-        let (addresses, changes) = match local.ip().is_unspecified() {
+        let port = Arc::new(Port::new(socket, split.clone()).map_err(bind)?);
+        let (addresses, changes) = match port.local().ip().is_unspecified() {
             true => {
                 let (addresses, changes) =
                     interfaces::watch().await.map_err(MeshError::Interfaces)?;
@@ -56,8 +63,9 @@ impl Opened {
             }
             false => (BTreeSet::new(), None),
         };
-        let (endpoint, reports) = Endpoint::start(socket, identity, admitted).map_err(bind)?;
-        Ok(Self { node, started, endpoint, reports, local, addresses, changes })
+        let (endpoint, reports) =
+            Endpoint::start(port.clone(), identity, admitted).map_err(bind)?;
+        Ok(Self { node, started, endpoint, reports, split, port, addresses, changes })
     }
 }
 

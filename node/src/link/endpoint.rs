@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{AsyncUdpSocket, Connecting, Connection, ConnectionError, RecvStream, Runtime, VarInt};
+use quinn::{AsyncUdpSocket, Connecting, Connection, ConnectionError, RecvStream, VarInt};
 use stayfound_core::keys::PublicKey;
 use stayfound_core::mesh::{DialId, FRAME_BYTES_MAX, LinkId};
 use tokio::sync::mpsc;
@@ -81,7 +81,7 @@ impl Endpoint {
     /// # Errors
     /// What the system says about the socket.
     pub fn start(
-        socket: UdpSocket,
+        socket: Arc<dyn AsyncUdpSocket>,
         identity: Identity,
         admitted: Arc<[PublicKey]>,
     ) -> io::Result<(Self, mpsc::Receiver<Report>)> {
@@ -90,7 +90,6 @@ impl Endpoint {
         let clients = admitted.iter().map(|peer| (*peer, client(&identity, *peer, &transport)));
         let clients = clients.collect();
         let runtime = Arc::new(quinn::TokioRuntime);
-        let socket = runtime.wrap_udp_socket(socket)?;
         let sockets = vec![Arc::downgrade(&socket)];
         let config = quinn::EndpointConfig::default();
         let quinn = quinn::Endpoint::new_with_abstract_socket(config, server, socket, runtime)?;
@@ -127,8 +126,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// What the system says; the old socket stays in use then.
-    pub fn rebind(&mut self, socket: UdpSocket) -> io::Result<()> {
-        let socket = quinn::TokioRuntime.wrap_udp_socket(socket)?;
+    pub fn rebind(&mut self, socket: Arc<dyn AsyncUdpSocket>) -> io::Result<()> {
         self.sockets.retain(|socket| socket.strong_count() > 0);
         self.sockets.push(Arc::downgrade(&socket));
         self.quinn.rebind_abstract(socket)

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 use bytes::Bytes;
+use quinn::{Runtime, TokioRuntime};
 use stayfound::link::Identity;
 use stayfound::link::endpoint::Endpoint;
 use stayfound::link::handle::Link;
@@ -32,6 +33,7 @@ impl End {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket on loopback");
         let address = socket.local_addr().expect("it is bound");
         let identity = Identity::new(own).expect("randomness for a certificate");
+        let socket = TokioRuntime.wrap_udp_socket(socket).expect("a tokio runtime runs this");
         let (endpoint, reports) =
             Endpoint::start(socket, identity, [other.public_key()].into()).expect("an endpoint");
         (Self { endpoint, reports }, address)

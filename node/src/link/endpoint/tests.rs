@@ -1,4 +1,4 @@
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
 
 use bytes::Bytes;
 use stayfound_core::keys::SecretKey;
@@ -6,7 +6,7 @@ use stayfound_core::mesh::CloseReason;
 
 use super::*;
 use crate::link::handle::Link;
-use crate::socket;
+use crate::socket::{self, Port};
 
 /// One end under test, and what it reports.
 struct End {
@@ -34,13 +34,17 @@ fn loopback() -> UdpSocket {
     socket::bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port")
 }
 
+fn port(socket: UdpSocket) -> Arc<Port> {
+    Arc::new(Port::new(socket, None).expect("a socket"))
+}
+
 /// The holder of key `own`, who lets in the holders of the keys `admitted`.
 fn end(own: u8, admitted: &[u8]) -> End {
     let socket = loopback();
     let address = socket.local_addr().expect("bound");
     let identity = Identity::new(&secret(own)).expect("randomness");
     let admitted = admitted.iter().copied().map(key).collect();
-    let (endpoint, reports) = Endpoint::start(socket, identity, admitted).expect("starts");
+    let (endpoint, reports) = Endpoint::start(port(socket), identity, admitted).expect("starts");
     End { endpoint, reports, address }
 }
 
@@ -177,7 +181,8 @@ async fn an_ipv6_socket_reaches_ipv4_and_calls_it_so() {
     };
     let mut b = end(2, &[1]);
     let identity = Identity::new(&secret(1)).expect("randomness");
-    let (endpoint, reports) = Endpoint::start(socket, identity, [key(2)].into()).expect("starts");
+    let admitted = [key(2)].into();
+    let (endpoint, reports) = Endpoint::start(port(socket), identity, admitted).expect("starts");
     let mut a = End { endpoint, reports, address: b.address };
     a.endpoint.dial(DialId(0), key(2), b.address);
     let (of_b, _) = b.opened().await;
@@ -211,7 +216,7 @@ async fn stopping_in_the_middle_of_a_dial_frees_every_port() {
     silent.recv(&mut [0; 2048]).await.expect("the dial has begun");
     let socket = loopback();
     let moved = socket.local_addr().expect("bound");
-    a.endpoint.rebind(socket).expect("moves");
+    a.endpoint.rebind(port(socket)).expect("moves");
     drop(a.reports);
     a.endpoint.close().await;
     for address in [a.address, moved] {
@@ -224,7 +229,7 @@ async fn a_dialler_that_moves_keeps_its_link() {
     let [(mut a, of_a), (mut b, of_b)] = linked().await;
     let socket = loopback();
     let address = socket.local_addr().expect("bound");
-    a.endpoint.rebind(socket).expect("moves");
+    a.endpoint.rebind(port(socket)).expect("moves");
     of_a.link.send(Bytes::from_static(b"here")).expect("room");
     match b.next().await {
         Report::Moved { id, remote } => assert_eq!((id, remote), (of_b.id, address)),

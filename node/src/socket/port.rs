@@ -1,0 +1,166 @@
+//! The socket as QUIC and discovery share it.
+
+use std::fmt;
+use std::future::Future;
+use std::io::{self, IoSliceMut};
+use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use quinn::udp::{RecvMeta, Transmit, UdpSocketState};
+use quinn::{AsyncUdpSocket, UdpPoller};
+use tokio::io::Interest;
+
+use super::Split;
+
+/// How often in a row the socket is read for discovery alone, or fails, before others have their
+/// turn.
+const ROUNDS_MAX: usize = 16;
+
+/// A UDP socket that receives and sends in batches where the system can, and keeps discovery's
+/// datagrams from QUIC.
+#[derive(Debug)]
+pub(crate) struct Port {
+    io: tokio::net::UdpSocket,
+    state: UdpSocketState,
+    local: SocketAddr,
+    /// Nothing is discovery's without it.
+    split: Option<Split>,
+}
+
+impl Port {
+    /// Takes this socket over, within the current tokio runtime.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn new(socket: UdpSocket, split: Option<Split>) -> io::Result<Self> {
+        let state = UdpSocketState::new((&socket).into())?;
+        let local = socket.local_addr()?;
+        Ok(Self { io: tokio::net::UdpSocket::from_std(socket)?, state, local, split })
+    }
+
+    /// Where the socket is bound.
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// How many datagrams of one length to one address can be sent at once.
+    pub(super) fn segments_max(&self) -> usize {
+        self.state.max_gso_segments()
+    }
+
+    /// Sends datagrams to one address, of one length each but the last, which may be shorter.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`], or what the system says; nothing was sent then.
+    pub(super) fn send(&self, to: SocketAddr, contents: &[u8], each: usize) -> io::Result<()> {
+        let transmit = Transmit {
+            destination: self.reached(to),
+            ecn: None,
+            contents,
+            segment_size: (each < contents.len()).then_some(each),
+            src_ip: None,
+        };
+        let send = || self.state.try_send((&self.io).into(), &transmit);
+        self.io.try_io(Interest::WRITABLE, send)
+    }
+
+    /// Waits until something can be sent again.
+    pub(super) async fn writable(&self) {
+        let _ = self.io.writable().await; // an error comes again when something is sent
+    }
+
+    /// An IPv6 socket knows IPv4 addresses by their mapped form only.
+    fn reached(&self, to: SocketAddr) -> SocketAddr {
+        match (self.local, to) {
+            (SocketAddr::V6(_), SocketAddr::V4(to)) => {
+                let ip: Ipv6Addr = to.ip().to_ipv6_mapped();
+                (ip, to.port()).into()
+            }
+            _ => to,
+        }
+    }
+}
+
+impl AsyncUdpSocket for Port {
+    fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
+        Box::pin(Writable { port: self, waiting: None })
+    }
+
+    fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        let send = || self.state.send((&self.io).into(), transmit);
+        self.io.try_io(Interest::WRITABLE, send)
+    }
+
+    fn poll_recv(
+        &self,
+        context: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+        metas: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        let mut failed = None;
+        for _ in 0..ROUNDS_MAX {
+            ready!(self.io.poll_recv_ready(context))?;
+            let receive = || self.state.recv((&self.io).into(), buffers, metas);
+            match self.io.try_io(Interest::READABLE, receive) {
+                Ok(received) => {
+                    failed = None;
+                    let sort = |split: &Split| split.sort(buffers, metas, received);
+                    let kept = self.split.as_ref().map_or(received, sort);
+                    if kept > 0 {
+                        return Poll::Ready(Ok(kept));
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // What a network path does to a datagram is no matter; a socket that fails every
+                // time is dead.
+                Err(error) => failed = Some(error),
+            }
+        }
+        if let Some(error) = failed {
+            return Poll::Ready(Err(error));
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.local)
+    }
+
+    fn may_fragment(&self) -> bool {
+        self.state.may_fragment()
+    }
+
+    fn max_transmit_segments(&self) -> usize {
+        self.state.max_gso_segments()
+    }
+
+    fn max_receive_segments(&self) -> usize {
+        self.state.gro_segments()
+    }
+}
+
+/// One waiter for room to send: each has a waker of its own.
+struct Writable {
+    port: Arc<Port>,
+    waiting: Option<Pin<Box<dyn Future<Output = io::Result<()>> + Send + Sync>>>,
+}
+
+impl UdpPoller for Writable {
+    fn poll_writable(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let port = self.port.clone();
+        let waiting =
+            self.waiting.get_or_insert_with(|| Box::pin(async move { port.io.writable().await }));
+        let result = ready!(waiting.as_mut().poll(context));
+        self.waiting = None;
+        Poll::Ready(result)
+    }
+}
+
+impl fmt::Debug for Writable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writable").finish_non_exhaustive()
+    }
+}
