@@ -211,10 +211,11 @@ impl Discovery {
         stored: Option<Signed>,
         (nonce, ad, message): (&packet::Nonce, &[u8], &mut [u8]),
     ) -> Result<(Signed, Ciphers), Refused> {
-        let included = handshake.record.map(|bytes| {
-            let claimed = Claimed::parse(bytes).map_err(|_| Refused::Record)?;
-            // The point of the ephemeral key is cheap, and made before any signature is checked.
-            Point::from_bytes(handshake.ephemeral).map_err(|_| Refused::Proof)?;
+        let claimed = handshake.record.map(Claimed::parse);
+        let claimed = claimed.transpose().map_err(|_| Refused::Record)?;
+        // The point of the ephemeral key is cheap, and made before any signature is checked.
+        let (_, ephemeral) = Point::from_bytes(handshake.ephemeral).map_err(|_| Refused::Proof)?;
+        let included = claimed.map(|claimed| {
             let verified = self.memory.verify(&claimed, |node| *node == contact.id);
             verified.ok().flatten().ok_or(Refused::Record)
         });
@@ -224,7 +225,6 @@ impl Discovery {
             (Some(included), _) => included,
             (None, stored) => stored.ok_or(Refused::Record)?,
         };
-        let (_, ephemeral) = Point::from_bytes(handshake.ephemeral).map_err(|_| Refused::Proof)?;
         let digest = handshake::id_digest(challenge, handshake.ephemeral, &self.id);
         if !record.public_key().point().verifies(&digest, &handshake.signature) {
             return Err(Refused::Proof);
