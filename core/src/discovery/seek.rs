@@ -122,7 +122,8 @@ impl Discovery {
         let Seek { goal, lookup, with_seeds } = seek;
         let closest = lookup.closest();
         // Hardly anybody answered: those that we know have moved or gone, perhaps all at once.
-        if closest.len() < ALPHA && !with_seeds {
+        let others = || self.seeds.iter().any(|seed| !lookup.knows(&seed.node_id()));
+        if closest.len() < ALPHA && !with_seeds && others() {
             return self.begin(now, *lookup.target(), goal, true);
         }
         match goal {
