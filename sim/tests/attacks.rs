@@ -237,7 +237,7 @@ fn a_victims_address_in_many_records_is_probed_once_a_minute_by_each() {
         }
         world.after(60.s());
     }
-    let minutes = (world.now_in_seconds() / 60 + 2) as u64;
+    let minutes = world.now_in_seconds() / 60 + 2;
     let got = world.conspires(victim, |it| it.heard.0) - before;
     assert!(got <= NODES as u64 * minutes, "{got} probes by {NODES} nodes in {minutes} minutes");
     honest_nodes_are_found(&mut world);
