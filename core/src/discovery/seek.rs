@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::lookup::{ALPHA, Aim, CLOSEST, Lookup, Query};
 use super::request::{Body, Purpose};
+use super::table::DISTANCE_MAX;
 use super::{Act, Answer, Discovery, contact::Contact};
 use crate::count::Counter;
 use crate::record::{NodeId, Signed};
@@ -23,6 +24,10 @@ pub struct SeekId(pub u64);
 pub(super) enum Goal {
     /// Our own neighbourhood, which is then told that we exist.
     Own,
+    /// The half of all nodes that is far from us, because hardly anybody near us answered.
+    Far,
+    /// Our own neighbourhood once more, when more nodes are known.
+    OwnAgain,
     /// A bucket that was not refreshed for long (R78).
     Refresh,
     /// A node whose newest record the owner wants.
@@ -53,7 +58,7 @@ impl Discovery {
 
     fn begin(&mut self, now: Mono, target: NodeId, goal: Goal, with_seeds: bool) {
         let aim = match goal {
-            Goal::Own | Goal::Refresh => Aim::Closest,
+            Goal::Own | Goal::Far | Goal::OwnAgain | Goal::Refresh => Aim::Closest,
             Goal::Resolve | Goal::Asked(_) => Aim::Record,
         };
         let mut first = self.table.closest(&target, CLOSEST);
@@ -127,14 +132,21 @@ impl Discovery {
             return self.begin(now, *lookup.target(), goal, true);
         }
         match goal {
-            Goal::Own => {
+            Goal::Own | Goal::OwnAgain => {
                 if !closest.is_empty() {
                     self.joined(now);
+                }
+                // A small network is in few buckets: of a node close to us we asked for none of
+                // those.
+                if goal == Goal::Own && (1..CLOSEST).contains(&closest.len()) {
+                    let far = self.table.target_at(DISTANCE_MAX, &mut self.jitter);
+                    self.begin(now, far, Goal::Far, with_seeds);
                 }
                 for (record, at) in closest.into_iter().take(NEIGHBOURS) {
                     self.announce(now, record, at);
                 }
             }
+            Goal::Far => self.begin(now, self.id, Goal::OwnAgain, with_seeds),
             Goal::Refresh | Goal::Resolve => {}
             Goal::Asked(id) => {
                 let closest = closest.into_iter().map(|(record, _)| record).collect();

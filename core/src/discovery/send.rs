@@ -91,8 +91,9 @@ impl Discovery {
         let ciphers = Ciphers::of_initiator(&keys);
         let digest = handshake::id_digest(challenge, public.as_bytes(), &to.id);
         let signature = self.key.sign(&digest);
-        // Whenever it differs, not only when it is lower: satisfies both texts (R28).
-        let included = (enr_seq != own.seq()).then(|| own.as_bytes());
+        // Whenever it differs, not only when it is lower: satisfies both texts (R28). And when they
+        // know none of ours, which looks like one with seq 0: that of a cluster lock, say.
+        let included = (enr_seq != own.seq() || enr_seq == 0).then(|| own.as_bytes());
         let nonce = session::nonce(0, &mut self.chance);
         let bytes = packet::handshake(
             &Mask::of(&to.id),
