@@ -50,8 +50,11 @@ impl Discovery {
             return false;
         }
         self.count(Counter::Lookups);
-        // Whom we only heard of may be gone, all of them: after a long time off, say.
-        let with_seeds = !self.table.nodes().any(super::table::Node::is_verified);
+        // Whom we only heard of may be gone, all of them: after a long time off, say. And a few who
+        // know one another, such as the operators of one cluster, would keep to themselves, and
+        // have nobody left when all of them move.
+        let verified = self.table.nodes().filter(|node| node.is_verified());
+        let with_seeds = verified.take(CLOSEST).count() < CLOSEST;
         self.begin(now, target, goal, with_seeds);
         true
     }
