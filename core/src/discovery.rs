@@ -15,7 +15,7 @@ use crate::keys::SecretKey;
 use crate::record::{Memory, NodeId, Scope, Signed};
 use crate::time::Mono;
 
-mod budget;
+pub mod budget;
 pub mod challenge;
 pub mod cipher;
 pub mod contact;
@@ -50,6 +50,8 @@ use vote::Votes;
 
 /// How many TALKREQ protocols can be registered.
 pub const PROTOCOLS_MAX: usize = 16;
+/// How many watched nodes are asked for the record of another.
+pub const WATCHED_ASKED_MAX: usize = 16;
 
 /// What the machine wants done, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,8 +171,10 @@ pub struct Discovery {
     next_seek: u64,
     upkeep: Upkeep,
     acts: VecDeque<Act>,
-    /// Packets: initialisation vectors, nonces, id-nonces and ephemeral keys.
+    /// Packets: initialisation vectors, nonces and id-nonces, which everybody may see.
     chance: Stream,
+    /// Ephemeral keys, which nobody may.
+    ephemeral: Stream,
     /// Schedules, so that packets more or less shift no schedule.
     jitter: Stream,
 }
@@ -203,6 +207,7 @@ impl Discovery {
             upkeep: Upkeep::default(),
             acts: VecDeque::new(),
             chance: chance.stream("discovery packets"),
+            ephemeral: chance.stream("discovery ephemeral keys"),
             jitter: chance.stream("discovery schedule"),
         }
     }
@@ -258,7 +263,22 @@ impl Discovery {
                 self.ask(now, known.clone(), at, Body::FindNode(vec![0]), Purpose::Fetch);
             }
         }
+        self.ask_watched(now, &known.node_id());
         self.seek(now, known.node_id(), Goal::Resolve)
+    }
+
+    /// Asks the watched nodes that answer whether they hold a record of this one: of the nodes
+    /// closest to its id a stranger may own all, of these none.
+    fn ask_watched(&mut self, now: Mono, target: &NodeId) {
+        let others = self.watched.iter().filter(|node| *node != target);
+        let nodes =
+            others.filter_map(|node| self.table.get(node)).filter(|node| node.is_verified());
+        let nodes: Vec<(Signed, SocketAddr)> =
+            nodes.map(|node| (node.record().clone(), node.at())).take(WATCHED_ASKED_MAX).collect();
+        for (record, at) in nodes {
+            let distances = vec![record.node_id().log_distance(target)];
+            self.ask(now, record, at, Body::FindNode(distances), Purpose::Consult);
+        }
     }
 
     /// The application asks; what comes of it is [`Act::Answered`], with this number.

@@ -4,21 +4,41 @@
 
 #[path = "figures/bare.rs"]
 mod bare;
+#[path = "figures/garbage.rs"]
+mod garbage;
+#[path = "figures/handshake.rs"]
+mod handshake;
 #[path = "figures/healing.rs"]
 mod healing;
 #[path = "figures/link.rs"]
 mod link;
+#[path = "../tests/live/mod.rs"]
+mod live;
+#[path = "figures/lone.rs"]
+mod lone;
 #[path = "figures/measure.rs"]
 mod measure;
+#[path = "figures/memory.rs"]
+mod memory;
+#[path = "figures/packet.rs"]
+mod packet;
+#[path = "figures/sockets.rs"]
+mod sockets;
 
 fn main() {
     // Cargo passes options of its own harness; the only one of ours is a name to pick figures by.
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| name.contains(wanted));
-    if is_wanted("mesh.link_cpu_ratio") {
-        link::figures();
-    }
-    if is_wanted("mesh.move_to_healed") {
-        healing::figures();
-    }
+    // Memory first: what others free would be used again, and not be seen.
+    let all: [(&str, fn()); _] = [
+        ("discovery.memory", memory::figures),
+        ("discovery.handshake", handshake::figures),
+        ("discovery.packet", packet::figures),
+        ("discovery.garbage", garbage::figures),
+        ("discovery.sockets", sockets::figures),
+        ("discovery.findability", sockets::find_figures),
+        ("mesh.link_cpu_ratio", link::figures),
+        ("mesh.move_to_healed", healing::figures),
+    ];
+    all.iter().filter(|(name, _)| is_wanted(name)).for_each(|(_, figures)| figures());
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use proptest::test_runner::{Config, FileFailurePersistence};
 
+pub mod client;
+
 /// How many cases a property is tried with; what fails is kept in `proptest-regressions/` at the
 /// top of the workspace, in a file named like the test's own.
 #[must_use]

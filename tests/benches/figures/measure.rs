@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// Whether this run measures. `cargo bench` says so with an option of its own; without it (`cargo
 /// test --bench figures`) every figure is gone through, to see that it can be measured.
 fn measures() -> bool {
@@ -13,17 +15,43 @@ pub fn rounds(measured: usize) -> usize {
     if measures() { measured } else { 2 }
 }
 
+/// How large to make what takes long: so large where it is measured, else this small.
+pub fn size(measured: u32, else_small: u32) -> u32 {
+    if measures() { measured } else { else_small }
+}
+
 /// A runtime of one thread, so that the CPU time of both ends is this thread's.
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// The CPU time that this thread has used (Linux: the scheduler's own account, in nanoseconds).
+/// The CPU time that this thread has used.
 pub fn cpu() -> Duration {
-    let account = std::fs::read_to_string("/proc/thread-self/schedstat")
-        .expect("CPU time is read from Linux's scheduler");
-    let nanos = account.split_whitespace().next().and_then(|field| field.parse().ok());
-    Duration::from_nanos(nanos.expect("the first field is nanoseconds on the CPU"))
+    read(ClockId::ThreadCPUTime)
+}
+
+/// The CPU time that all threads of this process have used.
+pub fn process_cpu() -> Duration {
+    read(ClockId::ProcessCPUTime)
+}
+
+fn read(clock: ClockId) -> Duration {
+    clock_gettime(clock).try_into().expect("CPU time is not negative")
+}
+
+/// Calls `f` for every one of these and answers with the CPU time that one took, in microseconds.
+pub fn cpu_us_each<T>(all: impl ExactSizeIterator<Item = T>, mut f: impl FnMut(T)) -> f64 {
+    let count = all.len();
+    let before = cpu();
+    all.for_each(&mut f);
+    (cpu() - before).as_secs_f64() * 1e6 / count as f64
+}
+
+/// The memory that this process has in RAM, in bytes.
+pub fn resident() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").expect("Linux says how many pages");
+    let pages = pages.split_whitespace().nth(1).and_then(|field| field.parse::<usize>().ok());
+    pages.expect("the second field is the resident pages") * rustix::param::page_size()
 }
 
 /// The value below which this share (in per cent) of the samples lies.
@@ -41,4 +69,10 @@ pub fn report(name: &str, value: f64, unit: &str, remark: &str) {
     if !remark.is_empty() {
         println!("       {remark}");
     }
+}
+
+/// One result that is to be no larger than its target.
+pub fn judge(name: &str, value: f64, unit: &str, target: f64, remark: &str) {
+    let verdict = if value <= target { "met" } else { "MISSED" };
+    report(name, value, unit, &format!("{remark}; target at most {target}: {verdict}"));
 }
