@@ -364,6 +364,9 @@ impl Node {
 
     fn bound(&mut self, local: SocketAddr) {
         let before = self.identity.bound(local);
+        if let Some(it) = &mut self.searching {
+            it.discovery.bound(local);
+        }
         self.reissue();
         match before {
             None => {

@@ -66,7 +66,7 @@ impl Discovery {
         };
         let mut first = self.table.closest(&target, CLOSEST);
         if with_seeds {
-            let seeds = self.seeds.iter().filter_map(|seed| Some((seed.clone(), at(seed)?)));
+            let seeds = self.seeds.iter().filter_map(|seed| Some((seed.clone(), self.at(seed)?)));
             first.extend(seeds);
         }
         let id = SeekId(self.next_seek);
@@ -102,10 +102,11 @@ impl Discovery {
         from: &NodeId,
         answer: Option<(Vec<Signed>, usize)>,
     ) {
+        let family = self.families;
         let Some(seek) = self.seeks.get_mut(&id) else { return }; // it found what it wanted before
         match answer {
             Some((records, received)) => {
-                let contacts = records.into_iter().filter_map(|r| at(&r).map(|at| (r, at)));
+                let contacts = records.into_iter().filter_map(|r| family.at(&r).map(|at| (r, at)));
                 seek.lookup.answered(from, contacts, received);
             }
             None => seek.lookup.failed(from),
@@ -167,9 +168,4 @@ impl Discovery {
             self.ask(now, record, at, Body::Ping, purpose);
         }
     }
-}
-
-/// Where a record says that discv5 answers: IPv4 first.
-pub(super) fn at(record: &Signed) -> Option<SocketAddr> {
-    record.endpoints().udp_addresses().next()
 }

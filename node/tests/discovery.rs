@@ -1,4 +1,4 @@
-//! Nodes in this process.
+//! discv5 over real sockets, on loopback: what embedders ask, and answer.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
