@@ -54,6 +54,14 @@ impl Stream {
         self.below(denominator) < numerator
     }
 
+    /// Goes on with a key that it draws from itself: whoever learns the state of the stream, now or
+    /// later, does not learn what was drawn before (forward secrecy of whatever was made of it).
+    pub fn ratchet(&mut self) {
+        let mut seed = [0; 32];
+        self.0.fill_bytes(&mut seed);
+        *self = Self(ChaCha8Rng::from_seed(seed));
+    }
+
     /// `span` varied by ± a quarter, so that peers that failed together do not retry together.
     pub fn jittered(&mut self, span: Duration) -> Duration {
         let quarter = u64::try_from(span.as_nanos() / 4).unwrap_or(u64::MAX / 2);

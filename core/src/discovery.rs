@@ -15,7 +15,7 @@ use crate::keys::SecretKey;
 use crate::record::{Memory, NodeId, Scope, Signed};
 use crate::time::Mono;
 
-mod budget;
+pub mod budget;
 pub mod challenge;
 pub mod cipher;
 pub mod contact;
@@ -50,6 +50,8 @@ use vote::Votes;
 
 /// How many TALKREQ protocols can be registered.
 pub const PROTOCOLS_MAX: usize = 16;
+/// How many watched nodes are asked for the record of another.
+pub const WATCHED_ASKED_MAX: usize = 16;
 
 /// What the machine wants done, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,6 +153,7 @@ pub struct Discovery {
     id: NodeId,
     /// The header mask of packets to us.
     mask: Mask,
+    families: Families,
     /// Our record, as others may see it; without one we are silent.
     own: Option<Signed>,
     /// Whom to ask when the table is empty.
@@ -169,8 +172,10 @@ pub struct Discovery {
     next_seek: u64,
     upkeep: Upkeep,
     acts: VecDeque<Act>,
-    /// Packets: initialisation vectors, nonces, id-nonces and ephemeral keys.
+    /// Packets: initialisation vectors, nonces and id-nonces, which everybody may see.
     chance: Stream,
+    /// Ephemeral keys, which nobody may.
+    ephemeral: Stream,
     /// Schedules, so that packets more or less shift no schedule.
     jitter: Stream,
 }
@@ -187,6 +192,7 @@ impl Discovery {
             key,
             id,
             mask: Mask::of(&id),
+            families: Families { v4: true, v6: true },
             own: None,
             seeds: boot,
             watched: BTreeSet::new(),
@@ -203,6 +209,7 @@ impl Discovery {
             upkeep: Upkeep::default(),
             acts: VecDeque::new(),
             chance: chance.stream("discovery packets"),
+            ephemeral: chance.stream("discovery ephemeral keys"),
             jitter: chance.stream("discovery schedule"),
         }
     }
@@ -223,8 +230,20 @@ impl Discovery {
         self.start_or_tell(now);
     }
 
-    /// Our socket is another now: what strangers saw of us is of the past, and who we are in
-    /// touch with must hear from where we are.
+    /// Our socket is bound here: nodes are asked at an address of a family that it has.
+    pub fn bound(&mut self, local: SocketAddr) {
+        let ip = local.ip().to_canonical();
+        let both = ip.is_ipv6() && ip.is_unspecified();
+        self.families = Families { v4: ip.is_ipv4() || both, v6: ip.is_ipv6() };
+    }
+
+    /// Where a node says that it answers, as far as we can ask there: IPv4 first.
+    fn at(&self, record: &Signed) -> Option<SocketAddr> {
+        self.families.at(record)
+    }
+
+    /// We are somewhere else now: what strangers saw of us is of the past, and who we are in touch
+    /// with must hear from where we are.
     pub fn moved(&mut self, now: Mono) {
         self.votes.clear();
         if self.own.is_some() {
@@ -239,7 +258,7 @@ impl Discovery {
             return;
         }
         self.memory.remember(record);
-        if let Some(at) = seek::at(record) {
+        if let Some(at) = self.at(record) {
             self.table.insert(now, record.clone(), at, Origin::Found);
         }
     }
@@ -258,7 +277,22 @@ impl Discovery {
                 self.ask(now, known.clone(), at, Body::FindNode(vec![0]), Purpose::Fetch);
             }
         }
+        self.ask_watched(now, &known.node_id());
         self.seek(now, known.node_id(), Goal::Resolve)
+    }
+
+    /// Asks the watched nodes that answer whether they hold a record of this one: of the nodes
+    /// closest to its id a stranger may own all, of these none.
+    fn ask_watched(&mut self, now: Mono, target: &NodeId) {
+        let others = self.watched.iter().filter(|node| *node != target);
+        let nodes =
+            others.filter_map(|node| self.table.get(node)).filter(|node| node.is_verified());
+        let nodes: Vec<(Signed, SocketAddr)> =
+            nodes.map(|node| (node.record().clone(), node.at())).take(WATCHED_ASKED_MAX).collect();
+        for (record, at) in nodes {
+            let distances = vec![record.node_id().log_distance(target)];
+            self.ask(now, record, at, Body::FindNode(distances), Purpose::Consult);
+        }
     }
 
     /// The application asks; what comes of it is [`Act::Answered`], with this number.
@@ -280,7 +314,7 @@ impl Discovery {
     }
 
     fn ask_node(&mut self, now: Mono, id: u64, node: &Signed, body: Body) -> bool {
-        let at = seek::at(node).filter(|_| body.fits());
+        let at = self.at(node).filter(|_| body.fits());
         at.is_some_and(|at| self.ask(now, node.clone(), at, body, Purpose::Application(id)))
     }
 
@@ -335,6 +369,20 @@ impl Discovery {
         if self.watched.contains(&record.node_id()) {
             self.acts.push_back(Act::Record(record.clone()));
         }
+    }
+}
+
+/// The address families of our socket.
+#[derive(Clone, Copy)]
+struct Families {
+    v4: bool,
+    v6: bool,
+}
+
+impl Families {
+    fn at(self, record: &Signed) -> Option<SocketAddr> {
+        let has = |at: &SocketAddr| if at.is_ipv4() { self.v4 } else { self.v6 };
+        record.endpoints().udp_addresses().find(has)
     }
 }
 

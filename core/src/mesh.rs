@@ -455,6 +455,11 @@ impl Mesh {
         self.closed(now, id);
     }
 
+    /// Whether a peer has said hello on a link that is open.
+    pub(crate) fn is_linked(&self, operator: OperatorIndex) -> bool {
+        self.peers.get(&operator).is_some_and(|peer| peer.linked)
+    }
+
     fn is_open(&self, operator: OperatorIndex) -> bool {
         self.links.values().any(|link| link.operator == operator)
     }

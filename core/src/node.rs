@@ -32,6 +32,7 @@ pub use crate::mesh::{CloseReason, DialId, LinkId, Violation};
 use discover::Searching;
 use quota::{Quotas, Sightings};
 use resolve::Resolver;
+pub use resolve::{AGAIN_MAX, LOST_FOR, REFRESH_EVERY};
 
 pub use input::Input;
 pub use output::{Event, Output, Ticket};
@@ -40,6 +41,8 @@ pub use quota::{CHANGE_EVERY, CHANGES_AT_ONCE};
 /// How long a first record waits for a peer to tell what it holds of us. After that nobody is there
 /// who could.
 pub const FLOOR_WITHIN: Duration = Duration::from_secs(3);
+/// How much longer it waits if the clock is behind what we are known to have signed.
+pub const FLOOR_ALONE: Duration = Duration::from_secs(30);
 
 /// Who we are and whom we know.
 #[derive(Clone, Debug)]
@@ -156,8 +159,9 @@ impl Node {
         check_external(&external)?;
         let chance = Chance::new(seed);
         let seeds = stored.iter().find(|row| row.key == SEEDS_KEY);
-        let searching = discovery
-            .map(|settings| Searching::new(key.clone(), settings, &chance, &manifest, seeds, now));
+        let mut searching = discovery
+            .map(|settings| Searching::new(key.clone(), settings, &chance, &manifest, now));
+        let seeds_read = seeds.zip(searching.as_mut()).is_none_or(|(row, it)| it.load(row));
         let quorum = manifest.faults_tolerated() + 1;
         let mut identity = Identity::new(key, external, quorum, chance.stream("sequence leaps"));
         if manifest.operators().len() == 1 {
@@ -191,6 +195,10 @@ impl Node {
         };
         for damage in damages {
             node.emit(Event::Damaged { what: damage.to_string() });
+        }
+        if !seeds_read {
+            let what = "the stored list of nodes to begin a search with is damaged".into();
+            node.emit(Event::Damaged { what });
         }
         node.merge_manifest();
         for operator in node.manifest.operators() {
@@ -356,18 +364,27 @@ impl Node {
 
     fn bound(&mut self, local: SocketAddr) {
         let before = self.identity.bound(local);
+        if let Some(it) = &mut self.searching {
+            it.discovery.bound(local);
+        }
         self.reissue();
         match before {
             None => {
                 self.floor_by = self.now + FLOOR_WITHIN;
                 self.mesh.start(self.now);
             }
-            Some(before) if before != local => self.mesh.we_moved(self.now, true),
+            Some(before) if before != local => self.lost_socket(),
             Some(_) => {}
         }
-        if before != Some(local) {
-            self.begin_search(before.is_none());
+        if before.is_none() {
+            self.begin_search();
         }
+    }
+
+    /// Our socket or our interface is another.
+    fn lost_socket(&mut self) {
+        self.mesh.we_moved(self.now, true);
+        self.search_anew();
     }
 
     /// An address more leaves links as they are, unless it is where we are from now on, or it ends
@@ -375,7 +392,7 @@ impl Node {
     fn address_up(&mut self, ip: IpAddr) {
         let back_online = self.identity.address_up(ip);
         if self.reissue() || back_online {
-            self.mesh.we_moved(self.now, true);
+            self.lost_socket();
         }
     }
 
@@ -384,7 +401,7 @@ impl Node {
         let concerns = self.identity.concerns(ip);
         self.identity.address_down(ip);
         if self.reissue() || concerns {
-            self.mesh.we_moved(self.now, true);
+            self.lost_socket();
         }
     }
 
@@ -396,13 +413,16 @@ impl Node {
     }
 
     /// When a first record has waited long enough for f + 1 peers. A clock that is behind what we
-    /// are known to have signed is wrong, and would have us sign the same number again: then one
-    /// peer at least is waited for, however long.
+    /// are known to have signed is wrong, and proves no number new: then one peer at least is
+    /// waited for, or a record of ours that discovery found, but not for ever. (Peers may all have
+    /// moved, and without a new record of ours none of them can find us.) The number leaps then.
     fn floor_due(&self) -> Option<Mono> {
         let held = self.database.get(&self.identity.node_id());
         let known = held.map_or(0, |held| held.versions.newest().seq());
-        let told = self.identity.is_vouched() || self.wall().0 > known;
-        (told && self.identity.waits_for_floor(held)).then_some(self.floor_by)
+        let found = held.is_some_and(|held| held.provenance == Provenance::Discovery);
+        let told = found || self.identity.is_vouched() || self.wall().0 > known;
+        let by = if told { self.floor_by } else { self.floor_by + FLOOR_ALONE };
+        self.identity.waits_for_floor(held).then_some(by)
     }
 
     /// A peer handed back a record of ours that this node did not issue. Once, that is our data

@@ -25,7 +25,7 @@ mod convert;
 
 pub use endpoint::{Endpoints, Scope, is_usable};
 pub use error::RecordError;
-pub use id::NodeId;
+pub use id::{NodeId, NodeIdError};
 pub(crate) use memory::Memory;
 pub use memory::RECORDS_REMEMBERED_MAX;
 
@@ -98,6 +98,17 @@ impl<'a> Claimed<'a> {
         self.public_key
     }
 
+    /// The addresses and ports it claims.
+    #[must_use]
+    pub fn endpoints(&self) -> Endpoints {
+        Endpoints::from_pairs(self.pairs())
+    }
+
+    /// Every pair in key order, as in [`Signed::pairs`].
+    pub fn pairs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        rlp::pairs(self.pairs)
+    }
+
     /// keccak-256 over RLP(seq, pairs): what is signed, and what tells two contents apart.
     #[must_use]
     pub fn content_hash(&self) -> [u8; 32] {
@@ -159,6 +170,14 @@ impl Signed {
     /// [`RecordError::Prefix`], [`RecordError::Base64`], or as [`Signed::from_bytes`].
     pub fn from_text(text: &str) -> Result<Self, RecordError> {
         Self::from_bytes(&text::decode(text)?)
+    }
+
+    /// The bytes that the text form stands for, whatever they are.
+    ///
+    /// # Errors
+    /// [`RecordError::Prefix`] or [`RecordError::Base64`].
+    pub fn bytes_of_text(text: &str) -> Result<Vec<u8>, RecordError> {
+        text::decode(text)
     }
 
     /// Makes and signs a record with these endpoints. The same arguments give the same bytes.

@@ -2,10 +2,14 @@
 
 mod web;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use stayfound_core::discovery::{Answer, Ask};
+use stayfound_core::cluster::Manifest;
+use stayfound_core::discovery::{Answer, Ask, Settings};
+use stayfound_core::node::Config;
+use stayfound_core::record::{Endpoints, Signed};
 use web::{Web, node_id};
 
 /// A network of this many nodes, one joining every 100 ms, and how long it settles.
@@ -70,4 +74,39 @@ fn who_moves_is_found_at_its_new_address() {
         let found = newest.expect("it is found").endpoints().udp_addresses().next();
         assert_eq!(found, Some(web.hosts[mover].at), "{mover} is found where it is");
     }
+}
+
+/// In a small network most of the buckets that a joiner asks a boot node close to it for are empty.
+#[test]
+fn a_joiner_close_to_the_boot_node_gets_to_know_the_network() {
+    let mut web = network(4, 21);
+    web.pass(Duration::from_secs(10));
+    let distance = |place: usize| node_id(place).log_distance(&node_id(0));
+    assert!((1..21).any(|place| distance(place) < 254), "one is close");
+    for place in 1..21 {
+        let table = web.hosts[place].node.discovery().expect("it has discovery").table();
+        let known = table.verified().count();
+        assert!(known >= 10, "{place}, at distance {}, knows {known}", distance(place));
+    }
+}
+
+/// A record in a cluster lock has seq 0, which in a WHOAREYOU stands for a record that is unknown.
+#[test]
+fn a_record_with_seq_0_proves_who_we_are() {
+    let mut web = network(5, 1);
+    let keys = [1_000, 1_001].map(web::key);
+    let records = keys.iter().map(|key| Signed::sign(key, 0, &Endpoints::default())).collect();
+    let manifest = Manifest::new("name".into(), "uuid".into(), [0; 32], 2, records);
+    let [key, _] = keys;
+    let config = Config {
+        key,
+        manifest: manifest.expect("a cluster"),
+        external: vec![],
+        hints: vec![],
+        discovery: Some(Settings::default()),
+    };
+    let operator = web.join_as(config, BTreeMap::new());
+    assert!(web.hosts[operator].node.own_record().is_none(), "it waits for its peers");
+    let answer = web.ask(operator, &Ask::Ping(web.record(0)));
+    assert!(matches!(answer, Answer::Pong { .. }), "{answer:?}");
 }

@@ -17,8 +17,15 @@ use tracing_subscriber::EnvFilter;
 use self::printer::Printer;
 use crate::config::ConfigError;
 use crate::error::MeshError;
+use crate::keyfile::KeyFileError;
+use crate::store::StoreError;
 
+mod bootnode;
 mod devnet;
+mod enr;
+mod lookup;
+mod node;
+mod ping;
 mod printer;
 mod report;
 mod run;
@@ -40,6 +47,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Bootnode(bootnode::Arguments),
+    Lookup(lookup::Arguments),
+    Ping(ping::Arguments),
+    #[command(subcommand)]
+    Enr(enr::Command),
     Devnet(devnet::Arguments),
 }
 
@@ -94,6 +106,19 @@ fn execute(command: Command, log: &Printer) -> Result<(), Failure> {
             log_to("warn,stayfound=info", log.clone());
             runtime.block_on(run::run(arguments))
         }
+        Command::Bootnode(arguments) => {
+            log_to("warn,stayfound=info", log.clone());
+            runtime.block_on(bootnode::run(arguments))
+        }
+        Command::Lookup(arguments) => {
+            log_to("error", log.clone());
+            runtime.block_on(lookup::run(arguments))
+        }
+        Command::Ping(arguments) => {
+            log_to("error", log.clone());
+            runtime.block_on(ping::run(arguments))
+        }
+        Command::Enr(command) => enr::run(command),
         Command::Devnet(arguments) => {
             log_to("error", log.clone());
             runtime.block_on(devnet::run(arguments))
@@ -152,6 +177,10 @@ impl Failure {
     /// The key is that of no operator of the lock.
     const IDENTITY: u8 = 5;
 
+    fn usage(message: impl fmt::Display) -> Self {
+        Self { code: Self::USAGE, message: message.to_string() }
+    }
+
     fn running(message: impl fmt::Display) -> Self {
         Self { code: Self::RUNNING, message: message.to_string() }
     }
@@ -170,6 +199,18 @@ impl From<ConfigError> for Failure {
             _ => Self::USAGE,
         };
         Self { code, message: error.to_string() }
+    }
+}
+
+impl From<KeyFileError> for Failure {
+    fn from(error: KeyFileError) -> Self {
+        Self::usage(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::usage(error)
     }
 }
 

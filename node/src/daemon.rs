@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use stayfound_core::cluster::OperatorIndex;
+use stayfound_core::discovery::seeds::SEEDS_KEY;
 use stayfound_core::discovery::{Answer, Ask, Talk};
 use stayfound_core::mesh::LinkId;
 use stayfound_core::node::{Config, Counter, Event, Input, Node, Output, step};
@@ -219,29 +220,31 @@ impl Daemon {
 
     /// Does what the application asks for, and all that it has asked for since.
     async fn commanded(&mut self, first: Option<Command>) -> ControlFlow<Result<(), MeshError>> {
-        let mut next = first;
-        for _ in 0..=self.commands.len() {
-            match next {
-                None | Some(Command::Stop) => return ControlFlow::Break(Ok(())),
-                Some(Command::Hint { operator, address }) => {
-                    self.step(Input::Hint { operator, address });
-                }
-                Some(Command::Rebind { address, answer }) => {
-                    let _ = answer.send(self.rebind(address).await); // maybe nobody waits for it
-                }
-                Some(Command::Ask { ask, answer }) => {
-                    let id = self.next_ask;
-                    self.next_ask += 1;
-                    self.asks.insert(id, answer);
-                    self.step(Input::Ask { id, ask: &ask });
-                }
-                Some(Command::TalkBack { talk, response }) => {
-                    self.step(Input::TalkBack { talk: &talk, response: &response });
-                }
+        let Some(first) = first else { return ControlFlow::Break(Ok(())) };
+        let since = self.commands.len();
+        self.command(first).await?;
+        for _ in 0..since {
+            let Ok(next) = self.commands.try_recv() else { break };
+            self.command(next).await?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    async fn command(&mut self, command: Command) -> ControlFlow<Result<(), MeshError>> {
+        match command {
+            Command::Stop => return ControlFlow::Break(Ok(())),
+            Command::Hint { operator, address } => self.step(Input::Hint { operator, address }),
+            Command::Rebind { address, answer } => {
+                let _ = answer.send(self.rebind(address).await); // maybe nobody waits for it
             }
-            match self.commands.try_recv() {
-                Ok(command) => next = Some(command),
-                Err(_) => break, // if all who command are gone, the next wait says so
+            Command::Ask { ask, answer } => {
+                let id = self.next_ask;
+                self.next_ask += 1;
+                self.asks.insert(id, answer);
+                self.step(Input::Ask { id, ask: &ask });
+            }
+            Command::TalkBack { talk, response } => {
+                self.step(Input::TalkBack { talk: &talk, response: &response });
             }
         }
         ControlFlow::Continue(())
@@ -378,7 +381,12 @@ impl Daemon {
                 self.unread.retain(|unread| *unread != link);
             }
             Output::Datagram { to, bytes } => self.outbox.send(to, bytes),
-            Output::Persist { ticket, row } => self.writer.put(ticket, row),
+            Output::Persist { ticket, row } => {
+                if row.key == SEEDS_KEY {
+                    debug!("the nodes that answer are written down");
+                }
+                self.writer.put(ticket, row);
+            }
             Output::Event(Event::Answered { id, answer }) => {
                 if let Some(asker) = self.asks.remove(&id) {
                     let _ = asker.send(answer); // maybe nobody waits for it any more

@@ -1,8 +1,8 @@
 //! charon's `charon-enr-private-key`: 32 bytes in hex, and nothing else.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use stayfound_core::keys::{KeyError, SecretKey};
@@ -110,6 +110,46 @@ pub fn read(path: &Path) -> Result<SecretKey, KeyFileError> {
         return Err(KeyFileError::TooLong(path.into()));
     }
     parse(path, text.trim_ascii())
+}
+
+/// A random key, and its digits as charon writes them.
+///
+/// # Errors
+/// The operating system gives no randomness.
+pub fn generate() -> io::Result<(SecretKey, Zeroizing<String>)> {
+    loop {
+        let mut scalar = Zeroizing::new([0; DIGITS / 2]);
+        getrandom::fill(&mut *scalar)?;
+        // One draw in 2^128 is no key.
+        if let Ok(key) = SecretKey::from_bytes(&scalar) {
+            let mut digits = Zeroizing::new(String::with_capacity(DIGITS));
+            for digit in scalar.iter().flat_map(|byte| [byte >> 4, byte & 15]) {
+                digits.push(char::from_digit(digit.into(), 16).expect("below 16"));
+            }
+            return Ok((key, digits));
+        }
+    }
+}
+
+/// Makes a file with a new key that only its owner can read. Never overwrites.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] if there is something at the path; else what the system says.
+pub fn create(path: &Path) -> io::Result<SecretKey> {
+    let (key, digits) = generate()?;
+    write_new(path, &digits)?;
+    Ok(key)
+}
+
+/// Makes a file with these digits, and makes it last.
+pub(crate) fn write_new(path: &Path, digits: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(digits.as_bytes())?;
+    file.sync_all()
 }
 
 fn parse(path: &Path, digits: &[u8]) -> Result<SecretKey, KeyFileError> {

@@ -1,13 +1,15 @@
 //! Clusters made on the spot, for trying stayfound out and for its tests. Never for validators.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, DirBuilder};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use stayfound_core::cluster::{Manifest, ManifestError, OperatorIndex};
 use stayfound_core::keys::SecretKey;
 use stayfound_core::record::{Endpoints, Signed};
+
+use crate::keyfile;
 
 /// The schema version of the lock that is written.
 const VERSION: &str = "v1.10.0";
@@ -32,7 +34,8 @@ impl Cluster {
     /// What the file system or the system's source of randomness says, or that there cannot be so
     /// many operators.
     pub fn create(directory: &Path, operators: usize) -> io::Result<Self> {
-        let secrets: Vec<_> = (0..operators).map(|_| secret()).collect::<io::Result<_>>()?;
+        let secrets: Vec<_> =
+            (0..operators).map(|_| keyfile::generate()).collect::<io::Result<_>>()?;
         let keys: Vec<_> = secrets.iter().map(|(key, _)| key.clone()).collect();
         // As charon makes them: seq 0, no address.
         let enr = |key| Signed::sign(key, 0, &Endpoints::default());
@@ -45,7 +48,7 @@ impl Cluster {
         let lock = format!("{:#}\n", cluster.lock()?);
         for (index, (_, digits)) in cluster.indices().zip(&secrets) {
             DirBuilder::new().create(cluster.node_dir(index))?;
-            write_private(&cluster.key_file(index), digits.as_bytes())?;
+            keyfile::write_new(&cluster.key_file(index), digits)?;
             fs::write(cluster.lock_file(index), &lock)?;
         }
         Ok(cluster)
@@ -127,17 +130,6 @@ fn threshold(operators: usize) -> usize {
     (2 * operators).div_ceil(3)
 }
 
-/// A random key, and its digits as charon writes them.
-fn secret() -> io::Result<(SecretKey, String)> {
-    loop {
-        let scalar = random()?;
-        // One draw in 2^128 is no key.
-        if let Ok(key) = SecretKey::from_bytes(&scalar) {
-            return Ok((key, hex(&scalar)[2..].to_owned()));
-        }
-    }
-}
-
 fn random() -> io::Result<[u8; 32]> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
@@ -159,20 +151,11 @@ fn uuid_text(random: &[u8; 32]) -> String {
     digits
 }
 
-fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(content)
-}
-
 #[cfg(test)]
 mod tests {
     use stayfound_core::cluster::lock;
 
     use super::*;
-    use crate::keyfile;
 
     #[test]
     fn the_files_say_what_the_cluster_is() {

@@ -11,6 +11,7 @@ use stayfound_core::node::{Config, Counter, Node, Ticket};
 use stayfound_core::record::{NodeId, Scope};
 use stayfound_core::time::{Mono, Wall};
 
+use crate::adversary::Adversary;
 use crate::event::Local;
 use crate::moment::Moment;
 
@@ -57,6 +58,8 @@ pub(crate) struct Host {
     pub(crate) dual_stack: bool,
     pub(crate) disk: Disk,
     pub(crate) process: Option<Process>,
+    /// Who is there in place of a node.
+    pub(crate) adversary: Option<Adversary>,
     /// How many processes it has had.
     pub(crate) starts: u32,
     pub(crate) chance: Chance,

@@ -4,6 +4,7 @@
 //! A run is a pure function of its [`scenario::Scenario`], and [`scenario::Scenario::draw`] one of
 //! a seed.
 
+pub mod adversary;
 pub mod event;
 pub mod host;
 pub mod moment;

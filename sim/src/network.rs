@@ -15,6 +15,9 @@
 //!   next bytes or its next keep-alive); an acceptor that moves loses them, because a QUIC client
 //!   drops packets from another address than it dialled. A crash is silent.
 //! * Whoever hears nothing on a link for [`IDLE_TIMEOUT`] closes it.
+//! * Datagrams (discv5) go from where the sender would send from to whoever has the address when
+//!   they arrive; they are lost, overtake one another, and nobody is told.
+//! * Between two sides of a partition nothing passes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -67,6 +70,8 @@ pub enum Due {
     Rebind(Wire, SocketAddr),
     /// The notice that this side has closed arrives at the other.
     Closing(Wire, Side),
+    /// The datagram of this number arrives.
+    Datagram(u64),
     /// This side has heard nothing since the outage of this number began.
     Idle(Wire, Side, u32),
 }
@@ -102,6 +107,16 @@ pub enum Arrival {
     Moved(LinkId, SocketAddr),
     /// The link is gone.
     Closed(LinkId),
+    /// A datagram.
+    Datagram(SocketAddr, Bytes),
+}
+
+/// A datagram on its way.
+struct Datagram {
+    from: SocketAddr,
+    to: SocketAddr,
+    sender: HostId,
+    bytes: Bytes,
 }
 
 /// A node named a link that it does not have.
@@ -124,6 +139,8 @@ pub struct Network {
     at: BTreeMap<SocketAddr, HostId>,
     links: BTreeMap<Wire, Link>,
     wires: u64,
+    datagrams: BTreeMap<u64, Datagram>,
+    datagrams_sent: u64,
     deliveries: VecDeque<Delivery>,
 }
 
@@ -132,6 +149,8 @@ struct Site {
     key: PublicKey,
     /// Where it is seen, the address that it would rather send from first.
     addresses: Vec<SocketAddr>,
+    /// On which side of a partition it is.
+    side: u8,
     /// The number of its running process.
     process: Option<u32>,
     links: BTreeMap<LinkId, (Wire, Side)>,
@@ -153,6 +172,7 @@ impl Arrival {
             Self::Bytes(link, bytes) => Input::LinkBytes { link: *link, bytes },
             Self::Moved(link, remote) => Input::LinkMoved { link: *link, remote: *remote },
             Self::Closed(link) => Input::LinkClosed { link: *link },
+            Self::Datagram(from, bytes) => Input::Datagram { from: *from, bytes },
         }
     }
 }
@@ -168,6 +188,8 @@ impl Network {
             at: BTreeMap::new(),
             links: BTreeMap::new(),
             wires: 0,
+            datagrams: BTreeMap::new(),
+            datagrams_sent: 0,
             deliveries: VecDeque::new(),
         }
     }
@@ -179,6 +201,7 @@ impl Network {
         self.sites.push(Site {
             key,
             addresses: Vec::new(),
+            side: 0,
             process: None,
             links: BTreeMap::new(),
             dialling: BTreeSet::new(),
@@ -267,6 +290,52 @@ impl Network {
         }
     }
 
+    /// A host is on this side of a partition from now on: only those of one side hear of one
+    /// another.
+    pub fn sides(&mut self, host: HostId, side: u8, now: Moment, queue: &mut Queue<Event>) {
+        self.sites[host.0].side = side;
+        for (wire, _) in self.ends(host) {
+            self.refresh(wire, now, queue);
+        }
+    }
+
+    /// A node sends a datagram; or somebody does in its name, from an address of its choice.
+    pub fn send(
+        &mut self,
+        sender: HostId,
+        from: Option<SocketAddr>,
+        (to, bytes): (SocketAddr, Bytes),
+        now: Moment,
+        queue: &mut Queue<Event>,
+    ) {
+        let Some(from) = from.or_else(|| self.source(sender, to)) else { return };
+        let far = self.holder(to).unwrap_or(sender);
+        let site = &mut self.sites[sender.0];
+        let way = self.paths.packet(sender.0, far.0, &mut site.chance);
+        if self.paths.loses(&mut site.chance) {
+            return;
+        }
+        let number = self.datagrams_sent;
+        self.datagrams_sent += 1;
+        self.datagrams.insert(number, Datagram { from, to, sender, bytes });
+        queue.push(now + way, Due::Datagram(number).into());
+    }
+
+    /// A datagram arrives at whoever is there now, if anybody.
+    fn on_datagram(&mut self, number: u64) {
+        let Datagram { from, to, sender, bytes } =
+            self.datagrams.remove(&number).expect("a datagram arrives once");
+        let Some(host) = self.holder(to).filter(|host| self.passes(sender, *host)) else { return };
+        if self.sites[host.0].process.is_some() {
+            self.deliveries.push_back(Delivery { host, what: Arrival::Datagram(from, bytes) });
+        }
+    }
+
+    /// Whether no partition is between two hosts.
+    fn passes(&self, a: HostId, b: HostId) -> bool {
+        self.sites[a.0].side == self.sites[b.0].side
+    }
+
     /// A node dials.
     pub fn dial(
         &mut self,
@@ -342,6 +411,9 @@ impl Network {
         queue: &mut Queue<Event>,
         admits: &dyn Fn(HostId, &PublicKey) -> bool,
     ) {
+        if let Due::Datagram(number) = due {
+            return self.on_datagram(number);
+        }
         let (Due::Hello(wire)
         | Due::Answer(wire)
         | Due::Finish(wire)
@@ -349,7 +421,10 @@ impl Network {
         | Due::Bytes(wire, _)
         | Due::Rebind(wire, _)
         | Due::Closing(wire, _)
-        | Due::Idle(wire, _, _)) = due;
+        | Due::Idle(wire, _, _)) = due
+        else {
+            unreachable!("datagrams were looked at first");
+        };
         if !self.links.contains_key(&wire) {
             return; // it was given up before
         }
@@ -362,6 +437,7 @@ impl Network {
             Due::Rebind(_, from) => self.on_rebind(wire, from, now, queue),
             Due::Closing(_, from) => self.on_closing(wire, from, now, queue),
             Due::Idle(_, side, outage) => self.on_idle(wire, side, outage),
+            Due::Datagram(_) => unreachable!("datagrams were looked at first"),
         }
         self.forget_if_over(wire);
     }

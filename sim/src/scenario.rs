@@ -23,7 +23,7 @@ pub(crate) mod draw;
 mod healing;
 mod options;
 
-pub use options::{Bootstrap, Families, FaultKind, Interfaces, Options, SeqStyle};
+pub use options::{Bootstrap, Families, FaultKind, Interfaces, Neighbours, Options, SeqStyle};
 
 /// Something done to a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub enum What {
     Up(IpAddr),
     /// That interface is gone.
     Down(IpAddr),
+    /// It is on this side of a partition: nothing passes between sides. Everybody begins on side 0.
+    Side(u8),
 }
 
 /// One line of a schedule.
@@ -87,6 +89,7 @@ impl fmt::Display for Fault {
             What::Offline => write!(f, "offline {host}"),
             What::Up(ip) => write!(f, "up {host} {ip}"),
             What::Down(ip) => write!(f, "down {host} {ip}"),
+            What::Side(side) => write!(f, "side {host} {side}"),
         }
     }
 }

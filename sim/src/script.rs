@@ -14,8 +14,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use stayfound_core::chance::Chance;
+use stayfound_core::discovery::{Answer, Ask};
 use stayfound_core::node::{Counter, LinkId, Node};
 
+use crate::adversary::Adversary;
 use crate::event::HostId;
 use crate::moment::{Moment, Units};
 use crate::oracle::Finding;
@@ -23,11 +25,12 @@ use crate::scenario::{Fault, Options, What, build, draw};
 use crate::trace::Trace;
 use crate::world::{Setup, World};
 
-/// A world whose hosts are called `A`, `B`, … in order, strangers after the operators. Whatever
-/// must not be panics, with what was done until then.
+/// A world whose hosts are called `A`, `B`, … in order: the operators, then strangers, boot nodes
+/// and walkers (beyond `Z` by number). Whatever must not be panics, with what was done until then.
 pub struct Script {
     world: World,
     done: Vec<String>,
+    asks: u64,
 }
 
 /// One host, to which something is to happen now.
@@ -47,18 +50,55 @@ impl Script {
     /// A world of one's own making, in which nothing runs yet.
     #[must_use]
     pub fn of(setup: &Setup, chance: &Chance) -> Self {
-        Self { world: World::new(setup, chance, Trace::default()), done: Vec::new() }
+        Self { world: World::new(setup, chance, Trace::default()), done: Vec::new(), asks: 0 }
     }
 
     /// A world in which all nodes were started at the same moment, and everything is well.
     #[must_use]
     pub fn started(options: &Options) -> Self {
         let mut script = Self::new(options);
-        for host in 0..options.operators + options.strangers {
-            script.actor(HostId(host)).starts();
+        let neighbours = options.discovery.map_or(0, |it| it.boots + it.walkers);
+        for host in 0..options.operators + options.strangers + neighbours {
+            script.number(host).starts();
         }
         script.heals_within(30.s());
         script
+    }
+
+    /// The host with this number.
+    pub fn number(&mut self, host: usize) -> Actor<'_> {
+        self.actor(HostId(host))
+    }
+
+    /// The node that runs on the host with this number.
+    #[must_use]
+    pub fn node_of(&self, host: usize) -> &Node {
+        self.world.node(HostId(host)).expect("it runs")
+    }
+
+    /// Has a node ask something, and lets time pass until it has its answer.
+    pub fn ask(&mut self, host: usize, ask: &Ask) -> Answer {
+        self.asks += 1;
+        let (host, id) = (HostId(host), self.asks);
+        let asked = self.world.ask(host, id, ask);
+        self.hold(asked);
+        loop {
+            if let Some(answer) = self.world.answer(host, id) {
+                return answer;
+            }
+            self.after(10.ms());
+        }
+    }
+
+    /// An adversary is on this host, where no node runs.
+    pub fn corrupts(&mut self, host: usize, adversary: Adversary) -> &mut Self {
+        self.world.corrupt(HostId(host), adversary);
+        self
+    }
+
+    /// The adversary on this host does something.
+    pub fn conspires<T>(&mut self, host: usize, deed: impl FnOnce(&mut Adversary) -> T) -> T {
+        self.world.conspire(HostId(host), deed)
     }
 
     /// Lets time pass until this moment of the world.
@@ -112,6 +152,18 @@ impl Script {
         self.world.count(host(name), counter)
     }
 
+    /// How often something happened at the node of this number.
+    #[must_use]
+    pub fn count_of(&self, host: usize, counter: Counter) -> u64 {
+        self.world.count(HostId(host), counter)
+    }
+
+    /// How many seconds of the world have passed.
+    #[must_use]
+    pub fn now_in_seconds(&self) -> u64 {
+        (self.world.now() - Moment::default()).as_secs()
+    }
+
     /// The numbers, at the ends of `a` and `b`, of every link between them.
     #[must_use]
     pub fn links(&self, a: &str, b: &str) -> Vec<(LinkId, LinkId)> {
@@ -160,6 +212,11 @@ impl<'a> Actor<'a> {
     /// Its disk is emptied.
     pub fn loses_its_disk(self) -> &'a mut Script {
         self.suffers(What::Wipe)
+    }
+
+    /// It is on this side of a partition from now on.
+    pub fn is_on_side(self, side: u8) -> &'a mut Script {
+        self.suffers(What::Side(side))
     }
 
     /// Its node starts.

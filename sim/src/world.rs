@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use stayfound_core::chance::Chance;
 use stayfound_core::cluster::OperatorIndex;
-use stayfound_core::node::{Config, Counter, Input, LinkId, Node, Output};
+use stayfound_core::discovery::{Answer, Ask};
+use stayfound_core::node::{Config, Counter, Event as Told, Input, LinkId, Node, Output};
 use stayfound_core::step;
 
+use crate::adversary::Adversary;
 use crate::event::{Event, HostId, Local};
 use crate::host::{Disk, DiskSpeed, Host, Uplink};
 use crate::moment::Moment;
@@ -28,6 +30,8 @@ pub struct Setup {
     pub hosts: Vec<HostSetup>,
     /// How many of the hosts are operators.
     pub operators: usize,
+    /// Whether discovery can bring operators together that know nobody's address.
+    pub discovery: bool,
     /// How far apart the hosts are.
     pub latency: Latency,
     /// How many packets are lost.
@@ -64,6 +68,8 @@ pub struct World {
     turn: HostId,
     /// When the last fault was.
     quiet_since: Moment,
+    /// What came of what applications asked.
+    answers: BTreeMap<(HostId, u64), Answer>,
 }
 
 impl World {
@@ -80,7 +86,11 @@ impl World {
             outputs: Vec::new(),
             turn: HostId(0),
             quiet_since: Moment::default(),
+            answers: BTreeMap::new(),
         };
+        if setup.discovery {
+            world.oracle.reach.add_discovery();
+        }
         for (place, host) in setup.hosts.iter().enumerate() {
             let label = |what: &str| chance.stream(&format!("{what} of host {place}"));
             let mut seed = [0; 32];
@@ -97,6 +107,7 @@ impl World {
                     dual_stack: host.dual_stack,
                     disk: Disk::new(setup.disks, label("disk")),
                     process: None,
+                    adversary: None,
                     starts: 0,
                     chance: Chance::new(seed),
                     told_at: Moment::default(),
@@ -174,6 +185,39 @@ impl World {
         self.network.open_links()
     }
 
+    /// An adversary is on this host in place of a node.
+    ///
+    /// # Panics
+    /// If a node runs there.
+    pub fn corrupt(&mut self, host: HostId, adversary: Adversary) {
+        assert!(self.hosts[host.0].process.is_none(), "a node runs there");
+        self.hosts[host.0].adversary = Some(adversary);
+        self.network.started(host, 0);
+    }
+
+    /// The adversary on this host does something.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn conspire<T>(&mut self, host: HostId, deed: impl FnOnce(&mut Adversary) -> T) -> T {
+        let done = deed(self.hosts[host.0].adversary.as_mut().expect("an adversary is there"));
+        self.plot(host);
+        done
+    }
+
+    /// An application asks its node something; see [`World::answer`].
+    ///
+    /// # Errors
+    /// The first thing that must not be.
+    pub fn ask(&mut self, host: HostId, id: u64, ask: &Ask) -> Result<(), Finding> {
+        self.feed(host, Input::Ask { id, ask })
+    }
+
+    /// What came of what was asked with this number, once.
+    pub fn answer(&mut self, host: HostId, id: u64) -> Option<Answer> {
+        self.answers.remove(&(host, id))
+    }
+
     /// Lets everything happen that is due until then.
     ///
     /// # Errors
@@ -245,6 +289,7 @@ impl World {
                 self.reconnect(host, |host| (host.online, host.address) = (true, to));
             }
             What::Offline => self.reconnect(host, |host| host.online = false),
+            What::Side(side) => self.network.sides(host, side, self.now, &mut self.queue),
             What::Up(ip) => self.reconnect(host, |host| assert!(host.others.insert(ip))),
             What::Down(ip) => self.reconnect(host, |host| assert!(host.others.remove(&ip))),
         }
@@ -268,6 +313,7 @@ impl World {
                 !host.interfaces().contains(&ip) && self.is_free_for(fault.host, there)
             }
             What::Down(ip) => host.others.contains(&ip),
+            What::Side(_) => true,
         }
     }
 
@@ -350,6 +396,15 @@ impl World {
             // The bytes came in two pieces, and the first made the node close the link.
             Arrival::Bytes(link, _) if !self.network.is_open(host, *link) => return Ok(()),
             Arrival::DialFailed(_) | Arrival::Bytes(..) | Arrival::Moved(..) => {}
+            Arrival::Datagram(from, bytes) => {
+                if let Some(adversary) = &mut self.hosts[host.0].adversary {
+                    adversary.hears(*from, bytes);
+                    self.trace.event(self.now, host, || "the adversary hears".into());
+                    self.trace.input(&what.input());
+                    self.plot(host);
+                    return Ok(());
+                }
+            }
         }
         self.feed(host, what.input())
     }
@@ -422,10 +477,24 @@ impl World {
                 self.queue.push(at, Event::Local { host: id, process, what });
             }
             Output::Count(counter) => *self.hosts[id.0].counts.entry(counter).or_default() += 1,
-            Output::Datagram { .. } => unreachable!("nobody here has discovery yet"),
+            Output::Datagram { to, bytes } => {
+                self.network.send(id, None, (to, bytes), now, &mut self.queue);
+            }
+            Output::Event(Told::Answered { id: ask, answer }) => {
+                self.answers.insert((id, ask), answer);
+            }
             Output::Event(_) => {}
         }
         Ok(())
+    }
+
+    /// Sends what an adversary has ready.
+    fn plot(&mut self, host: HostId) {
+        let adversary = self.hosts[host.0].adversary.as_mut().expect("it plots");
+        for shot in adversary.shots() {
+            let packet = (shot.to, shot.bytes);
+            self.network.send(host, shot.from, packet, self.now, &mut self.queue);
+        }
     }
 
     fn misuse(&self, host: HostId, link: LinkId, does: &str) -> Finding {
@@ -444,7 +513,8 @@ impl World {
     }
 
     fn verdict(&self) -> Result<(), Finding> {
-        let nodes = || self.hosts.iter().map(|host| host.process.as_ref().map(|it| &it.node));
+        let operators = || self.hosts[..self.oracle.operators()].iter();
+        let nodes = || operators().map(|host| host.process.as_ref().map(|it| &it.node));
         let links: Vec<_> = nodes().map(|node| node.map(links).unwrap_or_default()).collect();
         let views: Vec<Option<View<'_>>> = nodes()
             .zip(&links)
@@ -453,7 +523,7 @@ impl World {
             })
             .collect();
         let addresses: Vec<_> =
-            (0..self.hosts.len()).map(|host| self.network.addresses(HostId(host))).collect();
+            (0..self.oracle.operators()).map(|who| self.network.addresses(HostId(who))).collect();
         let open: Vec<OpenLink> = self.network.open_links().collect();
         self.oracle.verdict(&views, &open, &addresses).map_err(|sentence| {
             let quiet = (self.now - self.quiet_since).as_secs_f64();

@@ -20,9 +20,9 @@ pub const HANDSHAKE_PER_PREFIX_EVERY: Duration = Duration::from_millis(50);
 /// Of how many prefixes the count is kept.
 pub const PREFIXES_MAX: usize = 1024;
 
-/// What is left, in all and for each prefix. A source has proved its address before it costs
-/// anything (its handshake answers a challenge that went there), so nobody can spend the budget
-/// of another.
+/// What is left, in all and for each prefix. A handshake does not show before it was verified that
+/// its sender saw the challenge that it answers: who forges sources spends the budget of the
+/// prefixes that they forge, and with very many of them that of everybody.
 pub(super) struct Budget {
     all: Allowance,
     prefixes: Lru<Prefix, Allowance>,

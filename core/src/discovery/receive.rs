@@ -41,6 +41,8 @@ impl Discovery {
         if self.own.is_none() || !is_usable(from) {
             return self.count(Counter::PacketsIgnored);
         }
+        // A dual-stack socket reports IPv4 as IPv4-mapped.
+        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let mut scratch = [0; PACKET_BYTES_MAX];
         let Ok(packet) = Packet::decode(&self.mask, bytes, &mut scratch) else {
             return self.count(Counter::PacketsInvalid);
@@ -132,15 +134,19 @@ impl Discovery {
         self.count(Counter::Challenges);
     }
 
-    /// The newest record that we hold of whoever is there.
+    /// The newest record that we hold of whoever is there: who makes us forget it in one place, and
+    /// then tells an older one, changes nothing (R69).
     pub(super) fn known(&self, contact: &Contact) -> Option<Signed> {
-        let in_table = || self.table.get(&contact.id).map(|node| node.record().clone());
-        let in_session = || self.sessions.peek(contact).map(|session| session.record.clone());
-        self.memory.get(&contact.id).cloned().or_else(in_table).or_else(in_session)
+        let remembered = self.memory.get(&contact.id);
+        let in_table = self.table.get(&contact.id).map(super::table::Node::record);
+        let in_session = self.sessions.peek(contact).map(|session| &session.record);
+        let held = [remembered, in_table, in_session].into_iter().flatten();
+        held.max_by_key(|record| record.rank()).cloned()
     }
 
     /// Somebody challenges the packet with this nonce. It counts only from where that packet went
-    /// (R34), and only once (R35).
+    /// (R34), and only once (R35), whatever was challenged in between: otherwise a peer could have
+    /// us shake hands for ever by challenging two requests in turn.
     fn challenged(
         &mut self,
         now: Mono,
@@ -153,10 +159,11 @@ impl Discovery {
         let Some((id, request)) = asked else {
             return self.count(Counter::ChallengesUnasked);
         };
-        match request.state {
-            State::Sent(_) => self.shake_hands(now, id, challenge, enr_seq),
-            State::Handshaken(_) => self.fail(now, id),
-            State::Waiting => unreachable!("what waits was not sent"),
+        assert_ne!(request.state, State::Waiting, "what waits has no nonce");
+        if request.is_shaken() {
+            self.fail(now, id);
+        } else {
+            self.shake_hands(now, id, challenge, enr_seq);
         }
     }
 

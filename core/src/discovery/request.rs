@@ -16,10 +16,16 @@ use crate::time::Mono;
 /// How long an answer may take. R4 recommends about 500 ms, but a round trip by geostationary
 /// satellite takes 600.
 pub const ROUND_TRIP_WITHIN: Duration = Duration::from_secs(1);
+/// How long a request may take in all, waiting for its turn and a handshake of its own included: a
+/// peer that challenges again and again does not keep it alive.
+pub const REQUEST_WITHIN: Duration = Duration::from_secs(4);
 /// How many requests wait for an answer or their turn, in all. More fail at once.
 pub const REQUESTS_MAX: usize = 1024;
 /// How many of them may be to one contact.
-pub const REQUESTS_PER_CONTACT_MAX: usize = 16;
+pub const REQUESTS_PER_CONTACT_MAX: usize = 64;
+/// How many of them may fetch records of which peers told: whoever tells us of new records without
+/// end must not use up the room of everything else.
+pub const FETCHES_MAX: usize = 64;
 /// How many packets one NODES answer may have (R51).
 pub const NODES_PACKETS_MAX: u64 = 16;
 /// How many records one NODES answer may have: three per packet, as one implementation sends them.
@@ -31,6 +37,8 @@ pub const DISTANCES_MAX: usize = 16;
 /// a handshake packet.
 pub const TALK_REQUEST_BYTES_MAX: usize = 700;
 
+const _: () = assert!(4 * ROUND_TRIP_WITHIN.as_millis() <= REQUEST_WITHIN.as_millis());
+const _: () = assert!(4 * FETCHES_MAX < REQUESTS_MAX);
 const _: () = assert!(TALK_REQUEST_BYTES_MAX + 32 < HANDSHAKE_PLAINTEXT_BYTES_MAX);
 const _: () = assert!(DISTANCES_MAX * 3 + 32 < HANDSHAKE_PLAINTEXT_BYTES_MAX);
 
@@ -62,10 +70,12 @@ impl Body {
 pub(super) enum Purpose {
     /// The table asks whether the node still answers.
     Check,
-    /// To tell the node that we exist, or that our record changed.
-    Announce,
+    /// To tell the node that we exist, and that our record has this seq.
+    Announce(u64),
     /// The node's own newest record.
     Fetch,
+    /// Another node's record, which this one may hold.
+    Consult,
     /// A lookup asks.
     Seek(SeekId),
     /// The application asks.
@@ -89,7 +99,11 @@ pub(super) struct Request {
     pub(super) body: Body,
     pub(super) purpose: Purpose,
     pub(super) state: State,
+    /// Whether it ever answered a challenge.
+    shaken: bool,
     deadline: Mono,
+    /// When it ends, whatever else happens.
+    until: Mono,
     /// How many packets of a NODES answer came, and what they held.
     pub(super) packets: u64,
     pub(super) records: Vec<Signed>,
@@ -117,10 +131,17 @@ pub(super) struct Requests {
     lines: BTreeMap<Contact, Line>,
     by_nonce: BTreeMap<Nonce, u64>,
     deadlines: BTreeSet<(Mono, u64)>,
+    /// How many fetch a record.
+    fetching: usize,
     next: u64,
 }
 
 impl Request {
+    /// Whether it answered a challenge before.
+    pub(super) fn is_shaken(&self) -> bool {
+        self.shaken
+    }
+
     pub(super) fn message(&self, id: u64, own_seq: u64) -> Message<'_> {
         let id = RequestId::from_u64(id);
         match &self.body {
@@ -155,10 +176,20 @@ impl Requests {
         line.requests.push(id);
         let deadline = now + 2 * ROUND_TRIP_WITHIN; // what it waits for may take a handshake
         self.deadlines.insert((deadline, id));
-        let state = State::Waiting;
-        let (packets, records, received) = (0, Vec::new(), 0);
-        let request =
-            Request { to, record, body, purpose, state, deadline, packets, records, received };
+        self.fetching += usize::from(purpose == Purpose::Fetch);
+        let request = Request {
+            to,
+            record,
+            body,
+            purpose,
+            state: State::Waiting,
+            shaken: false,
+            deadline,
+            until: now + REQUEST_WITHIN,
+            packets: 0,
+            records: Vec::new(),
+            received: 0,
+        };
         self.all.insert(id, request);
         Some(id)
     }
@@ -181,6 +212,16 @@ impl Requests {
     pub(super) fn has(&self, to: &Contact, purpose: Purpose) -> bool {
         let line = self.lines.get(to);
         line.is_some_and(|line| line.requests.iter().any(|id| self.all[id].purpose == purpose))
+    }
+
+    /// Whether anything to this contact is under way.
+    pub(super) fn is_busy(&self, to: &Contact) -> bool {
+        self.lines.contains_key(to)
+    }
+
+    /// How many requests fetch a record.
+    pub(super) fn fetching(&self) -> usize {
+        self.fetching
     }
 
     /// Without a session one request at a time opens one: answers whether this is it, or else has
@@ -208,6 +249,7 @@ impl Requests {
             self.by_nonce.remove(&nonce);
         }
         request.state = state;
+        request.shaken |= matches!(state, State::Handshaken(_));
         if let State::Sent(nonce) | State::Handshaken(nonce) = state {
             self.by_nonce.insert(nonce, id);
         }
@@ -217,7 +259,7 @@ impl Requests {
     fn extend(&mut self, now: Mono, id: u64) {
         let request = self.all.get_mut(&id).expect("a request that is under way");
         self.deadlines.remove(&(request.deadline, id));
-        request.deadline = now + ROUND_TRIP_WITHIN;
+        request.deadline = (now + ROUND_TRIP_WITHIN).min(request.until);
         self.deadlines.insert((request.deadline, id));
     }
 
@@ -260,6 +302,12 @@ impl Requests {
         opened.into_iter().chain(line.waiting.drain(..)).collect()
     }
 
+    /// What waits for a request that ended without opening a session: its turn has come.
+    pub(super) fn left_behind(&mut self, contact: &Contact) -> Vec<u64> {
+        let line = self.lines.get_mut(contact).filter(|line| line.opening.is_none());
+        line.map(|line| line.waiting.drain(..).collect()).unwrap_or_default()
+    }
+
     /// What waits behind a request that is to open a session: it fails with it.
     pub(super) fn behind(&self, id: u64) -> Vec<u64> {
         let line = &self.lines[&self.all[&id].to];
@@ -273,6 +321,7 @@ impl Requests {
     pub(super) fn end(&mut self, id: u64) -> Request {
         let request = self.all.remove(&id).expect("a request that is under way");
         self.deadlines.remove(&(request.deadline, id));
+        self.fetching -= usize::from(request.purpose == Purpose::Fetch);
         if let State::Sent(nonce) | State::Handshaken(nonce) = request.state {
             self.by_nonce.remove(&nonce);
         }
@@ -310,6 +359,9 @@ impl Requests {
         assert_eq!(self.all.values().filter(sent).count(), self.by_nonce.len());
         let lined: usize = self.lines.values().map(|line| line.requests.len()).sum();
         assert_eq!(lined, self.all.len(), "every request stands in one line");
+        let fetches = |request: &&Request| request.purpose == Purpose::Fetch;
+        assert_eq!(self.all.values().filter(fetches).count(), self.fetching);
+        assert!(self.all.values().all(|request| request.deadline <= request.until));
         for line in self.lines.values() {
             assert!(!line.requests.is_empty(), "an empty line");
             assert!(line.pending.is_none() || line.opening.is_some(), "keys of no handshake");

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
-use super::lookup::{Aim, CLOSEST, Lookup, Query};
+use super::lookup::{ALPHA, Aim, CLOSEST, Lookup, Query};
 use super::request::{Body, Purpose};
+use super::table::DISTANCE_MAX;
 use super::{Act, Answer, Discovery, contact::Contact};
 use crate::count::Counter;
 use crate::record::{NodeId, Signed};
@@ -23,6 +24,10 @@ pub struct SeekId(pub u64);
 pub(super) enum Goal {
     /// Our own neighbourhood, which is then told that we exist.
     Own,
+    /// The half of all nodes that is far from us, because hardly anybody near us answered.
+    Far,
+    /// Our own neighbourhood once more, when more nodes are known.
+    OwnAgain,
     /// A bucket that was not refreshed for long (R78).
     Refresh,
     /// A node whose newest record the owner wants.
@@ -34,6 +39,8 @@ pub(super) enum Goal {
 pub(super) struct Seek {
     goal: Goal,
     lookup: Lookup,
+    /// Whether it began with the nodes to ask when nobody else answers.
+    with_seeds: bool,
 }
 
 impl Discovery {
@@ -42,22 +49,31 @@ impl Discovery {
         if self.seeks.len() >= SEEKS_MAX || self.own.is_none() {
             return false;
         }
+        self.count(Counter::Lookups);
+        // Whom we only heard of may be gone, all of them: after a long time off, say. And a few who
+        // know one another, such as the operators of one cluster, would keep to themselves, and
+        // have nobody left when all of them move.
+        let verified = self.table.nodes().filter(|node| node.is_verified());
+        let with_seeds = verified.take(CLOSEST).count() < CLOSEST;
+        self.begin(now, target, goal, with_seeds);
+        true
+    }
+
+    fn begin(&mut self, now: Mono, target: NodeId, goal: Goal, with_seeds: bool) {
         let aim = match goal {
-            Goal::Own | Goal::Refresh => Aim::Closest,
+            Goal::Own | Goal::Far | Goal::OwnAgain | Goal::Refresh => Aim::Closest,
             Goal::Resolve | Goal::Asked(_) => Aim::Record,
         };
-        let mut seeds = self.table.closest(&target, CLOSEST);
-        if seeds.is_empty() {
-            let contacts = self.seeds.iter().filter_map(|seed| Some((seed.clone(), at(seed)?)));
-            seeds.extend(contacts);
+        let mut first = self.table.closest(&target, CLOSEST);
+        if with_seeds {
+            let seeds = self.seeds.iter().filter_map(|seed| Some((seed.clone(), self.at(seed)?)));
+            first.extend(seeds);
         }
         let id = SeekId(self.next_seek);
         self.next_seek += 1;
-        let lookup = Lookup::new(target, aim, self.id, seeds);
-        self.seeks.insert(id, Seek { goal, lookup });
-        self.count(Counter::Lookups);
+        let lookup = Lookup::new(target, aim, self.id, first);
+        self.seeks.insert(id, Seek { goal, lookup, with_seeds });
         self.advance(now, id);
-        true
     }
 
     /// Sends every query that a lookup has to make now, and ends it if it has none left.
@@ -66,7 +82,8 @@ impl Discovery {
             let Query { to: (record, at), distances } = query;
             let node = record.node_id();
             let body = Body::FindNode(distances.to_vec());
-            if !self.ask(now, record, at, body, Purpose::Seek(id)) {
+            let may = self.may_probe(now, Contact::new(node, at));
+            if !may || !self.ask(now, record, at, body, Purpose::Seek(id)) {
                 let seek = self.seeks.get_mut(&id).expect("it has just made a query");
                 seek.lookup.failed(&node);
             }
@@ -85,10 +102,11 @@ impl Discovery {
         from: &NodeId,
         answer: Option<(Vec<Signed>, usize)>,
     ) {
+        let family = self.families;
         let Some(seek) = self.seeks.get_mut(&id) else { return }; // it found what it wanted before
         match answer {
             Some((records, received)) => {
-                let contacts = records.into_iter().filter_map(|r| at(&r).map(|at| (r, at)));
+                let contacts = records.into_iter().filter_map(|r| family.at(&r).map(|at| (r, at)));
                 seek.lookup.answered(from, contacts, received);
             }
             None => seek.lookup.failed(from),
@@ -96,15 +114,43 @@ impl Discovery {
         self.advance(now, id);
     }
 
+    /// Whether a node may be asked of which nobody but its record may say that it is there: each
+    /// endpoint that does not answer is asked once in a while only, whoever names it. What goes to
+    /// where something is under way waits for that, and is no probe more.
+    fn may_probe(&mut self, now: Mono, to: Contact) -> bool {
+        let is_seed = |seed: &Signed| {
+            seed.node_id() == to.id && seed.endpoints().udp_addresses().any(|at| at == to.at)
+        };
+        self.sessions.peek(&to).is_some()
+            || self.requests.is_busy(&to)
+            || self.seeds.iter().any(is_seed)
+            || self.table.probe(now, to.id, to.at)
+    }
+
     fn sought(&mut self, now: Mono, seek: Seek) {
-        let Seek { goal, lookup } = seek;
+        let Seek { goal, lookup, with_seeds } = seek;
         let closest = lookup.closest();
+        // Hardly anybody answered: those that we know have moved or gone, perhaps all at once.
+        let others = || self.seeds.iter().any(|seed| !lookup.knows(&seed.node_id()));
+        if closest.len() < ALPHA && !with_seeds && others() {
+            return self.begin(now, *lookup.target(), goal, true);
+        }
         match goal {
-            Goal::Own => {
+            Goal::Own | Goal::OwnAgain => {
+                if !closest.is_empty() {
+                    self.joined(now);
+                }
+                // A small network is in few buckets: of a node close to us we asked for none of
+                // those.
+                if goal == Goal::Own && (1..CLOSEST).contains(&closest.len()) {
+                    let far = self.table.target_at(DISTANCE_MAX, &mut self.jitter);
+                    self.begin(now, far, Goal::Far, with_seeds);
+                }
                 for (record, at) in closest.into_iter().take(NEIGHBOURS) {
                     self.announce(now, record, at);
                 }
             }
+            Goal::Far => self.begin(now, self.id, Goal::OwnAgain, with_seeds),
             Goal::Refresh | Goal::Resolve => {}
             Goal::Asked(id) => {
                 let closest = closest.into_iter().map(|(record, _)| record).collect();
@@ -117,13 +163,9 @@ impl Discovery {
     /// Tells a node that we exist and what our seq is, unless it is being told already.
     pub(super) fn announce(&mut self, now: Mono, record: Signed, at: SocketAddr) {
         let contact = Contact::new(record.node_id(), at);
-        if !self.requests.has(&contact, Purpose::Announce) {
-            self.ask(now, record, at, Body::Ping, Purpose::Announce);
+        let purpose = Purpose::Announce(self.own_seq());
+        if !self.requests.has(&contact, purpose) && self.may_probe(now, contact) {
+            self.ask(now, record, at, Body::Ping, purpose);
         }
     }
-}
-
-/// Where a record says that discv5 answers: IPv4 first.
-pub(super) fn at(record: &Signed) -> Option<SocketAddr> {
-    record.endpoints().udp_addresses().next()
 }

@@ -84,15 +84,16 @@ impl Discovery {
         let request = self.requests.get(id).expect("a request that is under way");
         let (to, record) = (request.to, request.record.clone());
         let own = self.own.as_ref().expect("nothing is asked without a record");
-        let ephemeral = ephemeral_key(&mut self.chance);
+        let ephemeral = ephemeral_key(&mut self.ephemeral);
         let public = ephemeral.public_key();
         let secret = ephemeral.agree(&record.public_key().point());
         let keys = handshake::derive(&secret, challenge, &self.id, &to.id);
         let ciphers = Ciphers::of_initiator(&keys);
         let digest = handshake::id_digest(challenge, public.as_bytes(), &to.id);
         let signature = self.key.sign(&digest);
-        // Whenever it differs, not only when it is lower: satisfies both texts (R28).
-        let included = (enr_seq != own.seq()).then(|| own.as_bytes());
+        // Whenever it differs, not only when it is lower: satisfies both texts (R28). And when they
+        // know none of ours, which looks like one with seq 0: that of a cluster lock, say.
+        let included = (enr_seq != own.seq() || enr_seq == 0).then(|| own.as_bytes());
         let nonce = session::nonce(0, &mut self.chance);
         let bytes = packet::handshake(
             &Mask::of(&to.id),
@@ -133,8 +134,14 @@ impl Discovery {
             answer => answer,
         };
         if answer != Answer::Silence {
+            for id in self.requests.left_behind(&to) {
+                self.send_request(now, id);
+            }
             if self.table.get(&to.id).is_none() {
-                self.table.insert(now, record, to.at, Origin::Found); // a boot node, say
+                let ours = matches!(purpose, Purpose::Seek(_) | Purpose::Application(_));
+                // Whom we sought ourselves is found: a boot node, say.
+                let origin = if ours { Origin::Found } else { self.origin(&to.id) };
+                self.table.insert(now, record, to.at, origin);
             }
             self.table.answered(now, &to.id, to.at, &mut self.jitter);
         } else if purpose == Purpose::Check || state != State::Waiting {
@@ -149,7 +156,7 @@ impl Discovery {
             (Purpose::Application(id), answer) => {
                 self.acts.push_back(Act::Answered { id, answer });
             }
-            (Purpose::Check | Purpose::Announce | Purpose::Fetch, _) => {}
+            (Purpose::Check | Purpose::Announce(_) | Purpose::Fetch | Purpose::Consult, _) => {}
         }
     }
 
@@ -187,7 +194,7 @@ fn random_content(chance: &mut crate::chance::Stream) -> [u8; RANDOM_BYTES] {
     content
 }
 
-/// Fresh for every handshake (R25).
+/// Fresh for every handshake (R25), and not to be computed from what is drawn later.
 fn ephemeral_key(chance: &mut crate::chance::Stream) -> SecretKey {
     loop {
         let mut scalar = [0; 32];
@@ -196,6 +203,7 @@ fn ephemeral_key(chance: &mut crate::chance::Stream) -> SecretKey {
         }
         // Out of range once in 2^128 draws.
         if let Ok(key) = SecretKey::from_bytes(&scalar) {
+            chance.ratchet();
             return key;
         }
     }

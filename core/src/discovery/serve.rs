@@ -7,7 +7,7 @@ use super::contact::Contact;
 use super::message::{
     Distances, Message, NODES_RECORD_BYTES_MAX, Records, RequestId, TALK_RESPONSE_BYTES_MAX,
 };
-use super::request::{Body, NODES_PACKETS_MAX, NODES_RECORDS_MAX, Purpose};
+use super::request::{Body, FETCHES_MAX, NODES_PACKETS_MAX, NODES_RECORDS_MAX, Purpose};
 use super::table::Origin;
 use super::{Act, Answer, Discovery, Talk, relay};
 use crate::count::Counter;
@@ -79,21 +79,22 @@ impl Discovery {
     /// A node says how far its record has come: fetch what is newer than ours (R70).
     fn told_seq(&mut self, now: Mono, from: Contact, enr_seq: u64) {
         let Some(known) = self.known(&from) else { return };
-        if enr_seq > known.seq() && !self.requests.has(&from, Purpose::Fetch) {
+        let room = self.requests.fetching() < FETCHES_MAX;
+        if room && enr_seq > known.seq() && !self.requests.has(&from, Purpose::Fetch) {
             self.ask(now, known, from.at, Body::FindNode(vec![0]), Purpose::Fetch);
         }
     }
 
     /// NODES: our own current record at distance 0 (R48), and of the others only those that
-    /// answered (R53), as far as the asker can reach them (R55), in the order asked.
+    /// answered (R53), as far as the asker can reach them (R55), in the order asked. The asker's own
+    /// record among them: who lost its data learns from it how far its seq had come.
     fn serve_nodes(&mut self, to: Contact, id: RequestId, distances: Distances<'_>) {
         let own = distances.iter().any(|distance| distance == 0);
         let own = own.then(|| self.own.clone()).flatten();
         let room = RECORDS_PER_ANSWER_MAX - usize::from(own.is_some());
         let others = distances.iter().filter(|distance| *distance != 0);
         let others = self.table.at_distances(others, to.at.ip(), room);
-        let records: Vec<Signed> =
-            own.into_iter().chain(others.into_iter().filter(|r| r.node_id() != to.id)).collect();
+        let records: Vec<Signed> = own.into_iter().chain(others).collect();
         let packets = pack(&records);
         let total = packets.len() as u64;
         for packet in packets {
@@ -130,7 +131,8 @@ impl Discovery {
         let last = request.packets >= total;
         let Body::FindNode(asked) = &request.body else { unreachable!("a FINDNODE was found") };
         let asked = asked.clone();
-        let room = NODES_RECORDS_MAX - request.records.len();
+        // Bad ones count too: they cost as much as good ones.
+        let room = NODES_RECORDS_MAX.saturating_sub(request.received);
         request.received += records.iter().count();
         for bytes in records.iter().take(room) {
             let Some(record) = self.take_record(now, &from, &asked, bytes) else { continue };
@@ -172,12 +174,20 @@ impl Discovery {
         {
             session.record = record.clone();
         }
-        let at = super::seek::at(&record)?;
+        let at = self.at(&record)?;
         if record.node_id() != from.id && !relay::may_accept(at.ip(), from.at.ip()) {
             return None;
         }
-        self.table.insert(now, record.clone(), at, Origin::Found);
+        let origin =
+            if record.node_id() == from.id { self.origin(&from.id) } else { Origin::Found };
+        self.table.insert(now, record.clone(), at, origin);
         Some(record)
+    }
+
+    /// How a node is known that nobody but itself told of: whoever connects must not become a node
+    /// that others told of by telling us its own record.
+    pub(super) fn origin(&self, node: &NodeId) -> Origin {
+        if self.watched.contains(node) { Origin::Found } else { Origin::Inbound }
     }
 }
 

@@ -60,7 +60,9 @@ impl Session {
         assert_eq!(self.record.node_id(), record.node_id(), "a session is of one node");
         let before = std::mem::replace(&mut self.ciphers, ciphers);
         self.previous = Some(Box::new(before));
-        self.record = record;
+        if record.seq() > self.record.seq() {
+            self.record = record; // only a higher seq replaces what is known (R69)
+        }
     }
 
     /// A nonce never used before: counter ‖ 64 random bits (R42). `None` when the counter has come

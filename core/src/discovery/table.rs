@@ -206,6 +206,27 @@ impl Table {
         None
     }
 
+    /// Whether this node may be asked something at that endpoint now: if it is not verified there,
+    /// that is a probe, and there is one of an endpoint that does not answer within [`QUIET`].
+    pub fn probe(&mut self, now: Mono, id: NodeId, at: SocketAddr) -> bool {
+        let at = canonical(at);
+        if self.get(&id).is_some_and(|node| node.verified && node.at == at) {
+            return true;
+        }
+        let may = self.quiet.over(now, at) <= now;
+        if may {
+            self.quiet.probed(now, id, at);
+        }
+        may
+    }
+
+    /// A node that was due could not be asked, for want of room: it is due again soon.
+    pub fn put_off(&mut self, now: Mono, id: &NodeId) {
+        if let Some(place) = self.place(id) {
+            self.schedule(place, now + RETRY);
+        }
+    }
+
     /// When the next check is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {

@@ -78,7 +78,7 @@ impl Discovery {
         while let Some(Due { record, at }) = self.table.due(now) {
             let node = record.node_id();
             if !self.ask(now, record, at, Body::Ping, Purpose::Check) {
-                self.table.missed(now, &node, at);
+                self.table.put_off(now, &node);
             }
         }
         if self.upkeep.join.is_some_and(|(at, _)| at <= now) {
@@ -94,15 +94,17 @@ impl Discovery {
         }
     }
 
-    /// Looks for our own neighbourhood; soon again, if nobody has answered yet.
+    /// Looks for our own neighbourhood; soon again, if nobody answers.
     fn join(&mut self, now: Mono) {
         let (_, pause) = self.upkeep.join.expect("it is due");
-        let alone = self.table.verified().next().is_none();
-        let (pause, next) = match alone {
-            true => (pause, (pause * 2).min(JOIN_AGAIN_MAX)),
-            false => (REFRESH_EVERY, JOIN_AGAIN_MIN),
-        };
+        let next = (pause * 2).min(JOIN_AGAIN_MAX);
         self.upkeep.join = Some((now + self.jitter.jittered(pause), next));
         self.seek(now, self.id, Goal::Own);
+    }
+
+    /// Our neighbourhood has answered.
+    pub(super) fn joined(&mut self, now: Mono) {
+        let again = now + self.jitter.jittered(REFRESH_EVERY);
+        self.upkeep.join = Some((again, JOIN_AGAIN_MIN));
     }
 }

@@ -16,6 +16,9 @@ use crate::time::Mono;
 
 /// How often the nodes that answer are written down, if they are others than before.
 pub const SEEDS_EVERY: Duration = Duration::from_secs(60);
+/// How soon after the start for the first time: a node that runs for less than a minute is to know
+/// somebody the next time as well.
+pub const SEEDS_FIRST: Duration = Duration::from_secs(10);
 
 /// The discovery of a node, and what was written down of it last.
 pub(super) struct Searching {
@@ -30,19 +33,21 @@ impl Searching {
         settings: Settings,
         chance: &Chance,
         manifest: &Manifest,
-        stored: Option<&Row>,
         now: Mono,
     ) -> Self {
         let mut discovery = Discovery::new(key, chance, settings);
         for operator in manifest.operators() {
             discovery.watch(operator.node_id);
         }
-        if let Some(row) = stored {
-            discovery.load_seeds(row); // what of it is damaged costs time only
-        }
-        let empty = discovery.seeds_row();
-        let seeds = stored.cloned().unwrap_or(empty);
-        Self { discovery, seeds, seeds_at: now + SEEDS_EVERY }
+        let seeds = discovery.seeds_row();
+        Self { discovery, seeds, seeds_at: now + SEEDS_FIRST }
+    }
+
+    /// Takes what was written down before. Answers whether all of it could be read; what could not
+    /// costs time only.
+    pub(super) fn load(&mut self, stored: &Row) -> bool {
+        self.seeds = stored.clone();
+        self.discovery.load_seeds(stored)
     }
 
     pub(super) fn deadline(&self) -> Mono {
@@ -83,27 +88,39 @@ impl Node {
         }
     }
 
-    /// Our socket is bound, for the first time or anew.
-    pub(super) fn begin_search(&mut self, first: bool) {
+    /// Our socket is bound for the first time.
+    pub(super) fn begin_search(&mut self) {
         let now = self.now;
-        if first {
-            // What we know of the others is where a search begins.
-            let own = self.identity.node_id();
-            let records: Vec<Signed> = self.operators_newest().cloned().collect();
-            let Some(it) = &mut self.searching else { return };
-            records.iter().filter(|r| r.node_id() != own).for_each(|r| it.discovery.learn(now, r));
-            // Until we may sign a new record, an old one of ours proves who we are as well.
-            let own = self.published.as_ref().or(self.database.newest(&own));
-            if let Some(own) = own {
-                it.discovery.set_record(now, own.clone());
+        // What we know of the others is where a search begins.
+        let own = self.identity.node_id();
+        let records: Vec<Signed> = self.operators_newest().cloned().collect();
+        let Some(it) = &mut self.searching else { return };
+        records.iter().filter(|r| r.node_id() != own).for_each(|r| it.discovery.learn(now, r));
+        // Until we may sign a new record, an old one of ours proves who we are as well.
+        let own = self.published.as_ref().or(self.database.newest(&own));
+        if let Some(own) = own {
+            it.discovery.set_record(now, own.clone());
+        }
+        for operator in self.manifest.operators() {
+            if operator.index != self.own_index {
+                self.resolver.start(now, operator.index);
             }
-            for operator in self.manifest.operators() {
-                if operator.index != self.own_index {
-                    self.resolver.start(now, operator.index);
-                }
+        }
+    }
+
+    /// We are somewhere else: our neighbours must hear from where, and whoever we have lost may
+    /// have moved as well.
+    pub(super) fn search_anew(&mut self) {
+        let now = self.now;
+        let Some(it) = &mut self.searching else { return };
+        if it.discovery.own_record().is_none() {
+            return; // not yet bound: nothing has begun
+        }
+        it.discovery.moved(now);
+        for operator in self.manifest.operators() {
+            if operator.index != self.own_index && !self.mesh.is_linked(operator.index) {
+                self.resolver.start(now, operator.index);
             }
-        } else if let Some(it) = &mut self.searching {
-            it.discovery.moved(now);
         }
     }
 

@@ -46,12 +46,13 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold("0x".into(), |text, byte| text + &format!("{byte:02x}"))
 }
 
-fn record_members(record: &Signed) -> Value {
+/// A record as every line has it.
+pub(super) fn record_members(record: &Signed) -> Value {
     let addresses: Vec<_> = record.endpoints().quic_addresses().collect();
     json!({ "seq": record.seq(), "addresses": addresses, "text": record.to_text() })
 }
 
-fn merged(mut object: Value, members: Value) -> Value {
+pub(super) fn merged(mut object: Value, members: Value) -> Value {
     let (Value::Object(all), Value::Object(more)) = (&mut object, members) else {
         panic!("every line is a JSON object");
     };

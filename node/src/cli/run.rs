@@ -8,10 +8,13 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 use stayfound_core::cluster::{Manifest, OperatorIndex};
+use stayfound_core::discovery::Settings;
+use stayfound_core::record::Signed;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use super::node::parse_node;
 use super::printer::Printer;
 use super::report::{self, hex};
 use super::{Failure, LAST_WITHIN, STOP_WITHIN, stop_requested};
@@ -44,6 +47,13 @@ pub(super) struct Arguments {
     /// counted from 0, in the order of the lock (charon's peer index)
     #[arg(long = "hint", value_name = "OPERATOR=ADDR")]
     hints: Vec<Hint>,
+    /// A boot node of discv5: whom to ask for operators that answer nowhere any more. May be given
+    /// several times
+    #[arg(long, value_name = "ENR", value_parser = parse_node)]
+    boot: Vec<Signed>,
+    /// Take no part in discv5: operators are found through one another alone
+    #[arg(long, conflicts_with = "boot")]
+    no_discovery: bool,
     /// Print the start and each change as a line of JSON on standard output, beside the log on
     /// standard error
     #[arg(long)]
@@ -56,6 +66,10 @@ Examples:
     stayfound run --lock .charon/cluster-lock.json --key .charon/charon-enr-private-key \\
       --data-dir /var/lib/stayfound --hint 0=198.51.100.7:3610 --hint 2=203.0.113.9:3610
 
+  Told of nobody, but of a node that knows others (stayfound bootnode, or any node of discv5):
+    stayfound run --lock .charon/cluster-lock.json --key .charon/charon-enr-private-key \\
+      --data-dir /var/lib/stayfound --boot enr:-Iq4...
+
   Behind a router that forwards UDP port 40000 to this host's port 3610:
     stayfound run --lock .charon/cluster-lock.json --key .charon/charon-enr-private-key \\
       --data-dir /var/lib/stayfound --external 192.0.2.1:40000
@@ -67,10 +81,14 @@ names is not as it must be; 5 the key is that of no operator of the lock.";
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let stop = stop_requested()?;
     tokio::pin!(stop);
-    let Arguments { lock, key, data_dir, listen, external, hints, json } = arguments;
+    let Arguments { lock, key, data_dir, listen, external, hints, boot, no_discovery, json } =
+        arguments;
     let config = Config { lock, key, data_dir, listen, external, hints };
     let Checked { key, manifest, own, hints, store } = config.check()?;
     let mut builder = Mesh::builder(key, manifest.clone()).listen(listen).store(Box::new(store));
+    if !no_discovery {
+        builder = builder.discovery(Settings { boot, ..Settings::default() });
+    }
     for address in config.external {
         builder = builder.external(address);
     }

@@ -16,6 +16,9 @@ impl Network {
     pub(super) fn on_hello(&mut self, wire: Wire, now: Moment, queue: &mut Queue<Event>) {
         let Some(host) = self.holder(self.links[&wire].target) else { return };
         let Some(process) = self.sites[host.0].process else { return };
+        if !self.passes(self.links[&wire].dialler.host, host) {
+            return;
+        }
         let link = self.link_mut(wire);
         let dialler = link.dialler.host;
         link.acceptor = Some(End { host, process, number: LinkId(0), state: EndState::Opening });
@@ -36,6 +39,9 @@ impl Network {
             return; // a handshake does not migrate (RFC 9000 §9)
         }
         let acceptor = link.acceptor.as_ref().expect("an answer comes from somebody").host;
+        if !self.passes(host, acceptor) {
+            return;
+        }
         let peer = self.sites[acceptor.0].key;
         if peer != link.expected || !admits(host, &peer) {
             return self.fail(wire, Side::Dialler);
@@ -139,7 +145,8 @@ impl Network {
         }
         let sent_before_another_move = self.source(link.dialler.host, link.target) != Some(from);
         let nobody_there = self.holder(link.target) != Some(host);
-        if sent_before_another_move || nobody_there || link.sent_from == Some(from) {
+        let cut = !self.passes(link.dialler.host, host);
+        if sent_before_another_move || nobody_there || cut || link.sent_from == Some(from) {
             return;
         }
         self.link_mut(wire).sent_from = Some(from);
@@ -288,6 +295,7 @@ impl Network {
         runs(acceptor)
             && runs(&link.dialler)
             && there
+            && self.passes(acceptor.host, link.dialler.host)
             && source.is_some()
             && source == link.sent_from
     }

@@ -85,6 +85,7 @@ impl Bench {
         for (_, at, what) in self.arrived.extract_if(.., |(_, at, _)| *at == host) {
             assert_eq!(at, host);
             match what {
+                Arrival::Datagram(..) => unreachable!("nobody sends datagrams here"),
                 Arrival::Bytes(_, bytes) => {
                     let text = String::from_utf8(bytes.to_vec()).unwrap();
                     match seen.last_mut().filter(|last| last.starts_with('"')) {

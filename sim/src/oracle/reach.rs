@@ -28,6 +28,9 @@ pub struct Reach {
     /// Who has moved since all was well the last time: the manifest's word on them may have been
     /// overtaken by a record that is out of date in its turn.
     movers: BTreeSet<usize>,
+    /// Whether strangers carry the records of whoever names its address, so that nobody need know
+    /// anybody's address before.
+    discovery: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -38,6 +41,8 @@ struct Operator {
     at: Option<SocketAddr>,
     last: SocketAddr,
     running: bool,
+    /// On which side of a partition it is.
+    side: u8,
     /// The address in the manifest.
     listed: Option<SocketAddr>,
     hints: Vec<(usize, SocketAddr)>,
@@ -68,7 +73,18 @@ impl Reach {
     ) {
         let (running, knows, fresh) = (false, BTreeSet::new(), true);
         let (at, last) = (Some(at), at);
-        self.operators.push(Operator { uplink, at, last, running, listed, hints, knows, fresh });
+        let side = 0;
+        self.operators.push(Operator {
+            uplink,
+            at,
+            last,
+            running,
+            side,
+            listed,
+            hints,
+            knows,
+            fresh,
+        });
         self.quorum = (self.operators.len() - 1) / 3 + 1;
     }
 
@@ -81,6 +97,11 @@ impl Reach {
         self.add(setup.uplink, setup.address, listed, hints);
     }
 
+    /// Strangers carry everybody's records from now on, as long as everybody is on one side.
+    pub fn add_discovery(&mut self) {
+        self.discovery = true;
+    }
+
     /// Something happened to an operator.
     pub fn apply(&mut self, fault: &Fault) {
         let Fault { host: HostId(who), what } = *fault;
@@ -90,6 +111,7 @@ impl Reach {
             What::Crash => operator.running = false,
             What::Offline => operator.at = None,
             What::Up(_) => {} // it stays where it was as well
+            What::Side(side) => operator.side = side,
             What::Wipe => {
                 operator.knows.clear();
                 operator.fresh = true;
@@ -138,7 +160,9 @@ impl Reach {
         let n = self.operators.len();
         let up = |who: usize| self.is_up(who);
         let pairs = (0..n).flat_map(|a| (a + 1..n).map(move |b| (a, b)));
-        let able: Vec<(usize, usize)> = pairs.filter(|&(a, b)| up(a) && up(b)).collect();
+        let side = |who: usize| self.operators[who].side;
+        let able: Vec<(usize, usize)> =
+            pairs.filter(|&(a, b)| up(a) && up(b) && side(a) == side(b)).collect();
         let knows = |&(a, b): &(usize, usize)| self.knows(a, b) || self.knows(b, a);
         let mut linked: BTreeSet<(usize, usize)> = able.iter().copied().filter(knows).collect();
         loop {
@@ -146,7 +170,8 @@ impl Reach {
                 (0..n).filter(|&who| up(who) && self.names_its_address(who, &linked)).collect();
             let group = groups(n, &linked);
             let told = |&(a, b): &(usize, usize)| {
-                group[a] == group[b] && (truthful.contains(&a) || truthful.contains(&b))
+                let carried = group[a] == group[b] || self.discovery;
+                carried && (truthful.contains(&a) || truthful.contains(&b))
             };
             let before = linked.len();
             linked.extend(able.iter().copied().filter(told));

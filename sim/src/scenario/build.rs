@@ -5,11 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use stayfound_core::chance::{Chance, Stream};
 use stayfound_core::cluster::{Manifest, OperatorIndex};
+use stayfound_core::discovery::Settings;
 use stayfound_core::keys::SecretKey;
 use stayfound_core::node::Config;
 use stayfound_core::record::{Endpoints, Signed};
 
-use super::{Bootstrap, Families, Interfaces, Options, SeqStyle};
+use super::{Bootstrap, Families, Interfaces, Neighbours, Options, SeqStyle};
 use crate::host::{EPOCH, Uplink};
 use crate::world::{HostSetup, Setup};
 
@@ -65,6 +66,12 @@ impl Addresses {
     }
 }
 
+/// Where the discovery nodes are, each in a /24 of its own: tables take few of one.
+fn apart(n: usize) -> SocketAddr {
+    let [high, low] = u16::try_from(n).expect("at most 65,536 of them").to_be_bytes();
+    (Ipv4Addr::new(24, high, low, 1), PORT).into()
+}
+
 /// The hosts of a world.
 pub(crate) fn setup(options: &Options, chance: &Chance) -> Setup {
     setup_at(options, &mut Addresses::new(options.families, chance), chance)
@@ -73,8 +80,13 @@ pub(crate) fn setup(options: &Options, chance: &Chance) -> Setup {
 pub(super) fn setup_at(options: &Options, addresses: &mut Addresses, chance: &Chance) -> Setup {
     let n = options.operators;
     let hosts = n + options.strangers;
-    let at: Vec<SocketAddr> = (0..hosts).map(|_| addresses.fresh()).collect();
-    let keys: Vec<SecretKey> = (0..hosts).map(|host| secret(host, chance)).collect();
+    let Neighbours { boots, walkers } =
+        options.discovery.unwrap_or(Neighbours { boots: 0, walkers: 0 });
+    let mut at: Vec<SocketAddr> = (0..hosts).map(|_| addresses.fresh()).collect();
+    at.extend((0..boots + walkers).map(apart));
+    let keys: Vec<SecretKey> = (0..at.len()).map(|host| secret(host, chance)).collect();
+    let boot = (hosts..hosts + boots).map(|b| Signed::sign(&keys[b], 1, &Endpoints::at([at[b]])));
+    let settings = Settings { boot: boot.collect(), protocols: Vec::new() };
     let records: Vec<Signed> = (0..n)
         .map(|who| {
             let elsewhere = addresses.fresh();
@@ -82,15 +94,21 @@ pub(super) fn setup_at(options: &Options, addresses: &mut Addresses, chance: &Ch
                 Bootstrap::Manifest => Some(at[who]),
                 Bootstrap::Outdated if who % 3 == 2 => Some(elsewhere),
                 Bootstrap::Outdated => Some(at[who]),
-                Bootstrap::Hints | Bootstrap::Line => None,
+                Bootstrap::Hints | Bootstrap::Line | Bootstrap::Discovery => None,
             };
             Signed::sign(&keys[who], first_seq(options.seqs, who, chance), &Endpoints::at(listed))
         })
         .collect();
     let uplinks = uplinks(options, &at, chance);
-    let configs = (0..hosts).map(|host| match host < n {
-        true => operator(host, &keys[host], &records, &at, &uplinks, options),
-        false => stranger(&keys[host], &records, &at),
+    let configs = (0..at.len()).map(|host| {
+        if host < n {
+            let discovery = options.discovery.map(|_| settings.clone());
+            Config { discovery, ..operator(host, &keys[host], &records, &at, &uplinks, options) }
+        } else if host < hosts {
+            stranger(&keys[host], &records, &at)
+        } else {
+            walker(&keys[host], settings.clone())
+        }
     });
     let dual_stack = options.families != Families::V4;
     let mut draws = chance.stream("interfaces");
@@ -110,7 +128,7 @@ pub(super) fn setup_at(options: &Options, addresses: &mut Addresses, chance: &Ch
         })
         .collect();
     let Options { latency, loss, disks, .. } = *options;
-    Setup { hosts, operators: n, latency, loss, disks }
+    Setup { hosts, operators: n, discovery: options.discovery.is_some(), latency, loss, disks }
 }
 
 fn operator(
@@ -123,7 +141,7 @@ fn operator(
 ) -> Config {
     let n = records.len();
     let told: Vec<usize> = match options.bootstrap {
-        Bootstrap::Manifest | Bootstrap::Outdated => Vec::new(),
+        Bootstrap::Manifest | Bootstrap::Outdated | Bootstrap::Discovery => Vec::new(),
         Bootstrap::Hints => (0..n).filter(|other| *other != who).collect(),
         Bootstrap::Line => Some(who + 1).filter(|next| *next < n).into_iter().collect(),
     };
@@ -144,6 +162,13 @@ fn stranger(key: &SecretKey, records: &[Signed], at: &[SocketAddr]) -> Config {
     let hints = (0..records.len()).map(|who| (index(who), at[who])).collect();
     let manifest = manifest("forged cluster", 0xf0, &forged);
     Config { key: key.clone(), manifest, external: Vec::new(), hints, discovery: None }
+}
+
+/// A node that only discovers.
+fn walker(key: &SecretKey, settings: Settings) -> Config {
+    let (key, manifest) = (key.clone(), Manifest::alone(key));
+    let (external, hints, discovery) = (Vec::new(), Vec::new(), Some(settings));
+    Config { key, manifest, external, hints, discovery }
 }
 
 fn manifest(name: &str, mark: u8, records: &[Signed]) -> Manifest {

@@ -12,8 +12,8 @@ use std::time::Duration;
 use stayfound_core::chance::{Chance, Stream};
 
 use super::build::{self, Addresses};
-use super::{Bootstrap, Families, Fault, FaultKind, Interfaces, Line, Options, Scenario};
-use super::{SeqStyle, What};
+use super::{Bootstrap, Families, Fault, FaultKind, Interfaces, Line, Neighbours, Options};
+use super::{Scenario, SeqStyle, What};
 use crate::event::HostId;
 use crate::host::{DiskSpeed, Uplink};
 use crate::moment::{Moment, Units};
@@ -46,6 +46,7 @@ impl Scenario {
             schedule: Vec::new(),
             addresses,
             setup: &setup,
+            strangers: options.strangers,
             quiet: options.heals_within(),
         };
         draft.start();
@@ -78,15 +79,20 @@ fn draw_options(draws: &mut Stream) -> Options {
         _ => operators,
     };
     let fixed = if draws.hits(1, 3) { draws.below(forwarded as u64 + 1) as usize } else { 0 };
+    let discovery = draw_neighbours(draws);
     Options {
         operators,
         strangers: draws.below(2) as usize,
         forwarded,
         fixed,
+        discovery,
         latency: *one_of(&Latency::ALL, draws),
         loss: *one_of(&[Loss(0), Loss(0), Loss(1), Loss(10), Loss(50), Loss(100)], draws),
         disks: *one_of(&[DiskSpeed::Fast, DiskSpeed::Slow], draws),
-        families: *one_of(&[Families::V4, Families::V4, Families::V6, Families::Mixed], draws),
+        families: match discovery {
+            Some(_) => Families::V4, // as the neighbours
+            None => *one_of(&[Families::V4, Families::V4, Families::V6, Families::Mixed], draws),
+        },
         interfaces: *one_of(
             &[
                 Interfaces::One,
@@ -97,14 +103,25 @@ fn draw_options(draws: &mut Stream) -> Options {
             ],
             draws,
         ),
-        bootstrap: *one_of(
-            &[Bootstrap::Manifest, Bootstrap::Outdated, Bootstrap::Hints, Bootstrap::Line],
-            draws,
-        ),
+        bootstrap: match discovery {
+            Some(_) if draws.hits(1, 2) => Bootstrap::Discovery,
+            _ => *one_of(
+                &[Bootstrap::Manifest, Bootstrap::Outdated, Bootstrap::Hints, Bootstrap::Line],
+                draws,
+            ),
+        },
         seqs: *one_of(&[SeqStyle::One, SeqStyle::Millis, SeqStyle::Ahead], draws),
         mix: draw_mix(draws),
         episodes: 1 + draws.below(4) as usize,
     }
+}
+
+/// Mostly there are none: a run with them has many more nodes.
+fn draw_neighbours(draws: &mut Stream) -> Option<Neighbours> {
+    draws.hits(1, 8).then(|| Neighbours {
+        boots: 1 + draws.below(2) as usize,
+        walkers: 4 + draws.below(13) as usize,
+    })
 }
 
 /// One to three kinds of faults mostly, all of them seldom.
@@ -133,6 +150,9 @@ fn bootstraps(setup: &Setup) -> bool {
 
 fn build_reach(setup: &Setup) -> Reach {
     let mut reach = Reach::default();
+    if setup.discovery {
+        reach.add_discovery();
+    }
     for host in &setup.hosts[..setup.operators] {
         reach.add_configured(host);
     }
@@ -142,6 +162,7 @@ fn build_reach(setup: &Setup) -> Reach {
 /// A schedule in the making.
 struct Draft<'a> {
     setup: &'a Setup,
+    strangers: usize,
     /// How long healing may take.
     quiet: Duration,
     reach: Reach,
@@ -231,7 +252,7 @@ impl Draft<'_> {
                 What::Move(to) => self.free.push(std::mem::replace(&mut self.at[host], to)),
                 What::Up(ip) => drop(self.others[host].insert(ip)),
                 What::Down(ip) => drop(self.others[host].remove(&ip)),
-                What::Start | What::Crash | What::Wipe | What::Offline => {}
+                What::Start | What::Crash | What::Wipe | What::Offline | What::Side(_) => {}
             }
         }
         let at = &self.at;
@@ -246,7 +267,7 @@ impl Draft<'_> {
         let anybody: Vec<usize> = (0..n).filter(alone).collect();
         let movable: Vec<usize> =
             anybody.iter().copied().filter(|who| !self.is_fixed(*who)).collect();
-        let stranger = (n..self.at.len()).find(alone);
+        let stranger = (n..n + self.strangers).find(alone);
         match (kind, &movable[..], &anybody[..]) {
             (FaultKind::Move, [_, ..], _) => self.moves(&movable, 1, at),
             (FaultKind::MoveMany, [_, _, ..], _) => {
@@ -264,6 +285,7 @@ impl Draft<'_> {
             (FaultKind::Crash, _, [_, ..]) => self.crash(&anybody, false, at),
             (FaultKind::Wipe, _, [_, ..]) => self.crash(&anybody, true, at),
             (FaultKind::Interface, _, [_, ..]) => self.interface(&anybody, at),
+            (FaultKind::Exodus, [_, ..], _) => self.exodus(&movable, at),
             (FaultKind::Blackout, _, [_, _, ..]) => self.blackout(&anybody, at),
             (FaultKind::Absence, _, [_, ..]) => {
                 vec![line(at, *one_of(&anybody, &mut self.draws), What::Crash)]
@@ -281,6 +303,18 @@ impl Draft<'_> {
                 line(at + self.up_to(50.ms()), who, What::Move(to))
             })
             .collect()
+    }
+
+    fn exodus(&mut self, movable: &[usize], at: Moment) -> Vec<Line> {
+        let mut lines = self.moves(movable, movable.len(), at);
+        for who in movable {
+            if self.draws.hits(1, 4) {
+                let back = at + 51.ms() + self.up_to(10.s());
+                lines.extend([line(at, *who, What::Crash), line(at, *who, What::Wipe)]);
+                lines.push(line(back, *who, What::Start));
+            }
+        }
+        lines
     }
 
     fn flap(&mut self, movable: &[usize], mut at: Moment) -> Vec<Line> {

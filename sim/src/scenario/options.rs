@@ -26,6 +26,8 @@ pub struct Options {
     pub families: Families,
     /// What interfaces operators have beside their first.
     pub interfaces: Interfaces,
+    /// Who else speaks discv5, if the operators do.
+    pub discovery: Option<Neighbours>,
     /// How operators find one another at first.
     pub bootstrap: Bootstrap,
     /// Where sequence numbers begin.
@@ -34,6 +36,15 @@ pub struct Options {
     pub mix: Vec<FaultKind>,
     /// How many times something happens, each followed by quiet.
     pub episodes: usize,
+}
+
+/// Nodes that only discover, each in a network prefix of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Neighbours {
+    /// Boot nodes: everybody is given their records.
+    pub boots: usize,
+    /// Others.
+    pub walkers: usize,
 }
 
 /// The families of the hosts' addresses.
@@ -71,6 +82,8 @@ pub enum Bootstrap {
     Hints,
     /// They name none; each is given the address of the next only.
     Line,
+    /// They name none, and nobody is given any: discovery finds them.
+    Discovery,
 }
 
 /// The sequence numbers of the manifest's records.
@@ -112,11 +125,14 @@ pub enum FaultKind {
     Blackout,
     /// A node dies and starts again only after the others have been well without it; or never.
     Absence,
+    /// Every operator that can gets another address at once, and some lose their disks: only
+    /// discovery brings them together again.
+    Exodus,
 }
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Move,
         Self::MoveMany,
         Self::Flap,
@@ -129,6 +145,7 @@ impl FaultKind {
         Self::Interface,
         Self::Blackout,
         Self::Absence,
+        Self::Exodus,
     ];
 }
 
@@ -147,6 +164,7 @@ impl Options {
             disks: DiskSpeed::Fast,
             families: Families::V4,
             interfaces: Interfaces::One,
+            discovery: None,
             bootstrap: Bootstrap::Manifest,
             seqs: SeqStyle::Millis,
             mix: Vec::new(),
@@ -167,12 +185,19 @@ impl Options {
             ("disks", self.disks.to_string()),
             ("families", self.families.to_string()),
             ("interfaces", self.interfaces.to_string()),
+            ("discovery", self.discovery.map_or("none".into(), |it| it.to_string())),
             ("bootstrap", self.bootstrap.to_string()),
             ("seqs", self.seqs.to_string()),
             ("mix", mix.join(" ")),
             ("episodes", self.episodes.to_string()),
             ("heals_within", format!("{:.1} s", self.heals_within().as_secs_f64())),
         ]
+    }
+}
+
+impl fmt::Display for Neighbours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} boot nodes, {} walkers", self.boots, self.walkers)
     }
 }
 
@@ -204,6 +229,7 @@ impl fmt::Display for Bootstrap {
             Self::Outdated => "outdated manifest",
             Self::Hints => "hints",
             Self::Line => "hints along a line",
+            Self::Discovery => "discovery",
         })
     }
 }
@@ -233,6 +259,7 @@ impl fmt::Display for FaultKind {
             Self::Interface => "interface",
             Self::Blackout => "blackout",
             Self::Absence => "absence",
+            Self::Exodus => "exodus",
         })
     }
 }
