@@ -118,6 +118,18 @@ impl Client {
         packet::ordinary(&to.mask, &iv, &nonce, &self.id(), &session.write, message)
     }
 
+    /// The same with any bytes in the place of a message.
+    pub fn say_bytes(&mut self, to: &Peer, session: &Session, plaintext: &[u8]) -> Vec<u8> {
+        let (iv, nonce) = (self.random(), self.random());
+        let id = self.id();
+        let header = [b"discv5\x00\x01\x00", &nonce[..], &[0, 32], &id.0].concat();
+        let end = iv.len() + header.len();
+        let mut packet = [&iv[..], &header, plaintext].concat();
+        session.write.seal_in_place(&nonce, &mut packet, end);
+        to.mask.apply(&iv, &mut packet[iv.len()..end]);
+        packet
+    }
+
     /// The message in a datagram that came in a session; `None` if it is anything else.
     #[must_use]
     pub fn hear<'a>(

@@ -14,6 +14,9 @@ pub use theirs::Theirs;
 /// How long anything may take before a test gives up.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
+/// How long one question of theirs may take: more than twice what the crate waits for an answer.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
 /// Our protocol of TALKREQ: the answer is the request, with a word before it.
 pub const PROTOCOL: &[u8] = b"stayfound-echo";
 

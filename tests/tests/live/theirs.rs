@@ -7,8 +7,9 @@ use discv5::{ConfigBuilder, Discv5, Enr, Event, IpMode, ListenConfig, NodeContac
 use enr::{CombinedKey, NodeId as EnrId};
 use stayfound_core::record::{NodeId, Signed};
 use tokio::net::UdpSocket;
+use tokio::time::timeout;
 
-use super::{echo, scalar, until_async};
+use super::{ANSWER_WITHIN, echo, scalar, until_async};
 
 /// It answers every TALKREQ with its echo. Dropping it ends it.
 pub struct Theirs {
@@ -64,7 +65,19 @@ impl Theirs {
     /// One TALKREQ and what came of it.
     pub async fn talk(&self, to: &Signed, protocol: &[u8], request: &[u8]) -> Option<Vec<u8>> {
         let talk = self.node.talk_req(contact(to), protocol.to_vec(), request.to_vec());
-        talk.await.ok()
+        timeout(ANSWER_WITHIN, talk).await.ok()?.ok()
+    }
+
+    /// The same, and again if the crate forgets it: what waits for a session while both sides shake
+    /// hands it sends neither when the other's handshake renews the one just made, nor ever after.
+    pub async fn insists(&self, to: &Signed, protocol: &[u8], request: &[u8]) -> Option<Vec<u8>> {
+        let mut answer = None;
+        until_async("theirs asks", async || {
+            answer = self.talk(to, protocol, request).await;
+            answer.is_some()
+        })
+        .await;
+        answer
     }
 
     /// Looks a node up; answers whether it was found.
