@@ -153,6 +153,7 @@ pub struct Discovery {
     id: NodeId,
     /// The header mask of packets to us.
     mask: Mask,
+    families: Families,
     /// Our record, as others may see it; without one we are silent.
     own: Option<Signed>,
     /// Whom to ask when the table is empty.
@@ -191,6 +192,7 @@ impl Discovery {
             key,
             id,
             mask: Mask::of(&id),
+            families: Families { v4: true, v6: true },
             own: None,
             seeds: boot,
             watched: BTreeSet::new(),
@@ -228,8 +230,20 @@ impl Discovery {
         self.start_or_tell(now);
     }
 
-    /// Our socket is another now: what strangers saw of us is of the past, and who we are in
-    /// touch with must hear from where we are.
+    /// Our socket is bound here: nodes are asked at an address of a family that it has.
+    pub fn bound(&mut self, local: SocketAddr) {
+        let ip = local.ip().to_canonical();
+        let both = ip.is_ipv6() && ip.is_unspecified();
+        self.families = Families { v4: ip.is_ipv4() || both, v6: ip.is_ipv6() };
+    }
+
+    /// Where a node says that it answers, as far as we can ask there: IPv4 first.
+    fn at(&self, record: &Signed) -> Option<SocketAddr> {
+        self.families.at(record)
+    }
+
+    /// We are somewhere else now: what strangers saw of us is of the past, and who we are in touch
+    /// with must hear from where we are.
     pub fn moved(&mut self, now: Mono) {
         self.votes.clear();
         if self.own.is_some() {
@@ -244,7 +258,7 @@ impl Discovery {
             return;
         }
         self.memory.remember(record);
-        if let Some(at) = seek::at(record) {
+        if let Some(at) = self.at(record) {
             self.table.insert(now, record.clone(), at, Origin::Found);
         }
     }
@@ -300,7 +314,7 @@ impl Discovery {
     }
 
     fn ask_node(&mut self, now: Mono, id: u64, node: &Signed, body: Body) -> bool {
-        let at = seek::at(node).filter(|_| body.fits());
+        let at = self.at(node).filter(|_| body.fits());
         at.is_some_and(|at| self.ask(now, node.clone(), at, body, Purpose::Application(id)))
     }
 
@@ -355,6 +369,20 @@ impl Discovery {
         if self.watched.contains(&record.node_id()) {
             self.acts.push_back(Act::Record(record.clone()));
         }
+    }
+}
+
+/// The address families of our socket.
+#[derive(Clone, Copy)]
+struct Families {
+    v4: bool,
+    v6: bool,
+}
+
+impl Families {
+    fn at(self, record: &Signed) -> Option<SocketAddr> {
+        let has = |at: &SocketAddr| if at.is_ipv4() { self.v4 } else { self.v6 };
+        record.endpoints().udp_addresses().find(has)
     }
 }
 

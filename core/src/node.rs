@@ -41,6 +41,8 @@ pub use quota::{CHANGE_EVERY, CHANGES_AT_ONCE};
 /// How long a first record waits for a peer to tell what it holds of us. After that nobody is there
 /// who could.
 pub const FLOOR_WITHIN: Duration = Duration::from_secs(3);
+/// How much longer it waits if the clock is behind what we are known to have signed.
+pub const FLOOR_ALONE: Duration = Duration::from_secs(30);
 
 /// Who we are and whom we know.
 #[derive(Clone, Debug)]
@@ -362,6 +364,9 @@ impl Node {
 
     fn bound(&mut self, local: SocketAddr) {
         let before = self.identity.bound(local);
+        if let Some(it) = &mut self.searching {
+            it.discovery.bound(local);
+        }
         self.reissue();
         match before {
             None => {
@@ -408,15 +413,16 @@ impl Node {
     }
 
     /// When a first record has waited long enough for f + 1 peers. A clock that is behind what we
-    /// are known to have signed is wrong, and would have us sign the same number again: then one
-    /// peer at least is waited for, however long, or a record of ours that discovery found. (Peers
-    /// may all have moved, and without a new record of ours none of them can find us.)
+    /// are known to have signed is wrong, and proves no number new: then one peer at least is
+    /// waited for, or a record of ours that discovery found, but not for ever. (Peers may all have
+    /// moved, and without a new record of ours none of them can find us.) The number leaps then.
     fn floor_due(&self) -> Option<Mono> {
         let held = self.database.get(&self.identity.node_id());
         let known = held.map_or(0, |held| held.versions.newest().seq());
         let found = held.is_some_and(|held| held.provenance == Provenance::Discovery);
         let told = found || self.identity.is_vouched() || self.wall().0 > known;
-        (told && self.identity.waits_for_floor(held)).then_some(self.floor_by)
+        let by = if told { self.floor_by } else { self.floor_by + FLOOR_ALONE };
+        self.identity.waits_for_floor(held).then_some(by)
     }
 
     /// A peer handed back a record of ours that this node did not issue. Once, that is our data

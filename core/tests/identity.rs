@@ -5,7 +5,11 @@ mod lone;
 use std::collections::BTreeMap;
 
 use lone::*;
-use stayfound_core::node::{Config, Counter, Event, FLOOR_WITHIN, SEQ_LEAP, StartError};
+use std::time::Duration;
+
+use stayfound_core::node::{
+    Config, Counter, Event, FLOOR_ALONE, FLOOR_WITHIN, SEQ_LEAP, StartError,
+};
 use stayfound_core::record::Signed;
 
 /// Whether a sequence number is above a floor that the clock is behind.
@@ -316,11 +320,11 @@ fn a_first_record_does_not_wait_for_ever_for_a_proof_that_was_only_claimed() {
 }
 
 #[test]
-fn a_clock_that_is_behind_what_we_signed_waits_for_a_peer_however_long() {
+fn a_clock_that_is_behind_what_we_signed_waits_longer_for_a_peer() {
     let ahead = EPOCH.0 + 1_000_000_000;
     let config = Config { manifest: manifest(4, ahead), ..config(4) };
     let mut lone = Lone::on_host(config, &["198.18.0.1"]);
-    lone.pass(1_000 * FLOOR_WITHIN);
+    lone.pass(FLOOR_WITHIN + FLOOR_ALONE - Duration::from_millis(1));
     assert_eq!(lone.node.own_record(), None);
     // One peer is enough then: f + 1 have had their time.
     let link = lone.open(1, "203.0.113.1:3610", None);
@@ -329,6 +333,16 @@ fn a_clock_that_is_behind_what_we_signed_waits_for_a_peer_however_long() {
     assert_eq!(lone.node.own_record(), None, "the peer is about to send it");
     lone.say(link, &records(&[&lost]));
     assert!(leaps(lone.own().seq(), lost.seq()), "{}", lone.own().seq());
+}
+
+/// All have moved, say: without a record of ours nobody could find us, nor tell us anything.
+#[test]
+fn a_clock_that_is_behind_what_we_signed_does_not_wait_for_ever() {
+    let ahead = EPOCH.0 + 1_000_000_000;
+    let config = Config { manifest: manifest(4, ahead), ..config(4) };
+    let mut lone = Lone::on_host(config, &["198.18.0.1"]);
+    lone.pass(FLOOR_WITHIN + FLOOR_ALONE);
+    assert!(leaps(lone.own().seq(), ahead), "{}", lone.own().seq());
 }
 
 #[test]

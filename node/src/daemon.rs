@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use stayfound_core::cluster::OperatorIndex;
+use stayfound_core::discovery::seeds::SEEDS_KEY;
 use stayfound_core::discovery::{Answer, Ask, Talk};
 use stayfound_core::mesh::LinkId;
 use stayfound_core::node::{Config, Counter, Event, Input, Node, Output, step};
@@ -380,7 +381,12 @@ impl Daemon {
                 self.unread.retain(|unread| *unread != link);
             }
             Output::Datagram { to, bytes } => self.outbox.send(to, bytes),
-            Output::Persist { ticket, row } => self.writer.put(ticket, row),
+            Output::Persist { ticket, row } => {
+                if row.key == SEEDS_KEY {
+                    debug!("the nodes that answer are written down");
+                }
+                self.writer.put(ticket, row);
+            }
             Output::Event(Event::Answered { id, answer }) => {
                 if let Some(asker) = self.asks.remove(&id) {
                     let _ = asker.send(answer); // maybe nobody waits for it any more

@@ -225,6 +225,12 @@ impl Lookup {
         nodes.map(|candidate| (candidate.record.clone(), candidate.at)).collect()
     }
 
+    /// Whether it has heard of this node.
+    #[must_use]
+    pub fn knows(&self, node: &NodeId) -> bool {
+        self.candidates.contains_key(&node.xor(&self.target))
+    }
+
     /// The newest record of the target that anybody told.
     #[must_use]
     pub fn newest(&self) -> Option<&Signed> {

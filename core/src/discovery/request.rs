@@ -22,7 +22,7 @@ pub const REQUEST_WITHIN: Duration = Duration::from_secs(4);
 /// How many requests wait for an answer or their turn, in all. More fail at once.
 pub const REQUESTS_MAX: usize = 1024;
 /// How many of them may be to one contact.
-pub const REQUESTS_PER_CONTACT_MAX: usize = 16;
+pub const REQUESTS_PER_CONTACT_MAX: usize = 64;
 /// How many of them may fetch records of which peers told: whoever tells us of new records without
 /// end must not use up the room of everything else.
 pub const FETCHES_MAX: usize = 64;

@@ -50,8 +50,11 @@ impl Discovery {
             return false;
         }
         self.count(Counter::Lookups);
-        // Whom we only heard of may be gone, all of them: after a long time off, say.
-        let with_seeds = !self.table.nodes().any(super::table::Node::is_verified);
+        // Whom we only heard of may be gone, all of them: after a long time off, say. And a few who
+        // know one another, such as the operators of one cluster, would keep to themselves, and
+        // have nobody left when all of them move.
+        let verified = self.table.nodes().filter(|node| node.is_verified());
+        let with_seeds = verified.take(CLOSEST).count() < CLOSEST;
         self.begin(now, target, goal, with_seeds);
         true
     }
@@ -63,7 +66,7 @@ impl Discovery {
         };
         let mut first = self.table.closest(&target, CLOSEST);
         if with_seeds {
-            let seeds = self.seeds.iter().filter_map(|seed| Some((seed.clone(), at(seed)?)));
+            let seeds = self.seeds.iter().filter_map(|seed| Some((seed.clone(), self.at(seed)?)));
             first.extend(seeds);
         }
         let id = SeekId(self.next_seek);
@@ -99,10 +102,11 @@ impl Discovery {
         from: &NodeId,
         answer: Option<(Vec<Signed>, usize)>,
     ) {
+        let family = self.families;
         let Some(seek) = self.seeks.get_mut(&id) else { return }; // it found what it wanted before
         match answer {
             Some((records, received)) => {
-                let contacts = records.into_iter().filter_map(|r| at(&r).map(|at| (r, at)));
+                let contacts = records.into_iter().filter_map(|r| family.at(&r).map(|at| (r, at)));
                 seek.lookup.answered(from, contacts, received);
             }
             None => seek.lookup.failed(from),
@@ -127,7 +131,8 @@ impl Discovery {
         let Seek { goal, lookup, with_seeds } = seek;
         let closest = lookup.closest();
         // Hardly anybody answered: those that we know have moved or gone, perhaps all at once.
-        if closest.len() < ALPHA && !with_seeds {
+        let others = || self.seeds.iter().any(|seed| !lookup.knows(&seed.node_id()));
+        if closest.len() < ALPHA && !with_seeds && others() {
             return self.begin(now, *lookup.target(), goal, true);
         }
         match goal {
@@ -163,9 +168,4 @@ impl Discovery {
             self.ask(now, record, at, Body::Ping, purpose);
         }
     }
-}
-
-/// Where a record says that discv5 answers: IPv4 first.
-pub(super) fn at(record: &Signed) -> Option<SocketAddr> {
-    record.endpoints().udp_addresses().next()
 }

@@ -174,7 +174,7 @@ impl Discovery {
         {
             session.record = record.clone();
         }
-        let at = super::seek::at(&record)?;
+        let at = self.at(&record)?;
         if record.node_id() != from.id && !relay::may_accept(at.ip(), from.at.ip()) {
             return None;
         }

@@ -16,6 +16,9 @@ use crate::time::Mono;
 
 /// How often the nodes that answer are written down, if they are others than before.
 pub const SEEDS_EVERY: Duration = Duration::from_secs(60);
+/// How soon after the start for the first time: a node that runs for less than a minute is to know
+/// somebody the next time as well.
+pub const SEEDS_FIRST: Duration = Duration::from_secs(10);
 
 /// The discovery of a node, and what was written down of it last.
 pub(super) struct Searching {
@@ -37,7 +40,7 @@ impl Searching {
             discovery.watch(operator.node_id);
         }
         let seeds = discovery.seeds_row();
-        Self { discovery, seeds, seeds_at: now + SEEDS_EVERY }
+        Self { discovery, seeds, seeds_at: now + SEEDS_FIRST }
     }
 
     /// Takes what was written down before. Answers whether all of it could be read; what could not

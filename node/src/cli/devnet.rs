@@ -11,16 +11,26 @@ use super::{Failure, stop_requested};
 
 mod net;
 mod screen;
+mod strangers;
 
 use net::{Lack, Net};
 use screen::Screen;
+use strangers::Strangers;
 
 /// The operator that moves.
 const MOVER: OperatorIndex = OperatorIndex(2);
 /// The operator that loses its data.
 const LOSER: OperatorIndex = OperatorIndex(3);
-/// How long the mesh is given to heal, each time.
+/// The operator that loses its data when all move.
+const LOSER_OF_ALL: OperatorIndex = OperatorIndex(1);
+/// How many nodes of no cluster join.
+const STRANGERS: usize = 20;
+/// How long they are given.
+const JOIN_WITHIN: Duration = Duration::from_secs(15);
+/// How long the mesh is given to heal, while anybody is where it was.
 const HEAL_WITHIN: Duration = Duration::from_secs(8);
+/// How long when nobody is: a search that comes too early is repeated after 5 s.
+const SEARCH_WITHIN: Duration = Duration::from_secs(20);
 /// How many things that are lacking are told at most.
 const LACKS_MAX: usize = 12;
 /// How long people are given to look at the table before the next thing happens.
@@ -28,12 +38,13 @@ const LOOK: Duration = Duration::from_secs(2);
 /// How often the table is drawn anew, so that ages in it are right.
 const REDRAW_EVERY: Duration = Duration::from_millis(100);
 
-/// Run a cluster on this machine: let one operator move and another lose its data, and watch the
-/// others follow.
+/// Run a cluster on this machine: let one operator move, another lose its data, and then all move at
+/// once, and watch the others follow.
 ///
 /// The keys and the lock are made on the spot, in a temporary directory that is removed at the
 /// end. The nodes are real: QUIC on loopback, a database each. At first each knows the others'
-/// addresses; when one moves, nobody is told.
+/// addresses; when one moves, nobody is told. When all have moved, each knows but a boot node, which
+/// strangers have joined: discv5 must find the others.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -54,7 +65,7 @@ Examples:
   stayfound devnet
   stayfound devnet --operators 7 --base-port 16000 --stay
 
-Exit codes: 0 the mesh healed both times; 1 it did not; 2 the command line is not as it must be,
+Exit codes: 0 the mesh healed each time; 1 it did not; 2 the command line is not as it must be,
 or a port is in use.";
 
 /// What was measured of one healing.
@@ -71,7 +82,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     tokio::pin!(stop);
     let directory = tempfile::Builder::new().prefix("stayfound-devnet-").tempdir()?;
     let mut screen = Screen::new(arguments.operators.into());
-    let mut net = Net::create(directory.path(), arguments.operators, arguments.base_port)?;
+    let strangers = Strangers::start().await?;
+    let mut net =
+        Net::create(directory.path(), arguments.operators, arguments.base_port, strangers)?;
     let result = tokio::select! {
         result = story(&mut net, &mut screen) => result,
         () = &mut stop => Err(Failure::running("interrupted before the end")),
@@ -95,7 +108,7 @@ async fn story(net: &mut Net, screen: &mut Screen) -> Result<(), Failure> {
     screen.say(&net.introduction())?;
     let begun = Instant::now();
     net.start_all().await?;
-    let mut healings = vec![heal(net, screen, "the full mesh forms", begun).await?];
+    let mut healings = vec![heal(net, screen, "the full mesh forms", begun, HEAL_WITHIN).await?];
 
     let mover = net.called(MOVER);
     look(net, screen, &format!("the mesh stands; next, {mover} moves")).await?;
@@ -103,7 +116,7 @@ async fn story(net: &mut Net, screen: &mut Screen) -> Result<(), Failure> {
     let (from, to) = net.move_away(MOVER).await?;
     screen.say(&format!("{mover} moves from {from} to {to}; nobody is told"))?;
     let what = format!("{mover} moved");
-    healings.push(heal(net, screen, &what, begun).await?);
+    healings.push(heal(net, screen, &what, begun, HEAL_WITHIN).await?);
 
     let loser = net.called(LOSER);
     look(net, screen, &format!("healed; next, {loser} loses its data and moves")).await?;
@@ -114,12 +127,37 @@ async fn story(net: &mut Net, screen: &mut Screen) -> Result<(), Failure> {
         "{loser} is killed, its data is wiped, and it starts again at {to} instead of {from}"
     ))?;
     let what = format!("{loser} lost its data and moved");
-    healings.push(heal(net, screen, &what, begun).await?);
+    healings.push(heal(net, screen, &what, begun, HEAL_WITHIN).await?);
     let new_seq = net.seq(LOSER);
     screen.say(&format!("its record has seq {new_seq}, above the {old_seq} of the one it lost"))?;
 
+    healings.push(scatter(net, screen).await?);
     screen.leave();
     Ok(summarise(screen, &healings)?)
+}
+
+/// Everybody moves at once, and one has lost its data: nobody is where anybody knew it to be.
+async fn scatter(net: &mut Net, screen: &mut Screen) -> Result<Healing, Failure> {
+    let begun = Instant::now();
+    let joined = timeout(JOIN_WITHIN, net.strangers_join(STRANGERS)).await;
+    joined.map_err(|_| {
+        let within = JOIN_WITHIN.as_secs();
+        Failure::running(format!("a stranger had no answer of the boot node within {within} s"))
+    })??;
+    let (least, most) = net.known_to_strangers();
+    screen.say(&format!(
+        "{STRANGERS} strangers joined through a boot node in {}; each knows {least} to {most} nodes",
+        millis(begun.elapsed())
+    ))?;
+    let loser = net.called(LOSER_OF_ALL);
+    look(net, screen, &format!("next, all move at once, and {loser} loses its data")).await?;
+    let begun = net.scatter(LOSER_OF_ALL).await?;
+    screen.say(&format!(
+        "all operators are killed and start again at other ports, {loser} without its data; each is \
+         told of the boot node alone"
+    ))?;
+    let what = format!("all operators moved, operator {LOSER_OF_ALL} lost its data");
+    heal(net, screen, &what, begun, SEARCH_WITHIN).await
 }
 
 /// Waits until everybody holds the newest record of everybody else and is linked with it there.
@@ -128,10 +166,11 @@ async fn heal(
     screen: &mut Screen,
     what: &str,
     begun: Instant,
+    within: Duration,
 ) -> Result<Healing, Failure> {
     let mut held = None;
     let mut redraw = tokio::time::interval(REDRAW_EVERY);
-    while begun.elapsed() < HEAL_WITHIN {
+    while begun.elapsed() < within {
         let changed = net.changed();
         let lacks = net.lacks();
         if !lacks.iter().any(|lack| lack.record) {
@@ -160,11 +199,11 @@ async fn heal(
             _ = redraw.tick() => {}
         }
     }
-    Err(Failure::running(unhealed(what, &net.lacks())))
+    Err(Failure::running(unhealed(what, &net.lacks(), within)))
 }
 
-fn unhealed(what: &str, lacks: &[Lack]) -> String {
-    let within = HEAL_WITHIN.as_secs();
+fn unhealed(what: &str, lacks: &[Lack], within: Duration) -> String {
+    let within = within.as_secs();
     let mut message = format!("the mesh did not heal within {within} s ({what}):");
     for lack in lacks.iter().take(LACKS_MAX) {
         message += &format!("\n  {lack}");

@@ -8,6 +8,7 @@ use stayfound::store::DiskStore;
 
 use self::process::{Fixture, Run, assert_says, end_of, snapshot, wait_for};
 
+mod discovery;
 mod process;
 #[cfg(unix)]
 mod unread;
@@ -16,7 +17,7 @@ mod unread;
 fn help_is_no_failure_and_gives_examples() {
     let help = end_of(&["--help"]);
     assert_eq!(help.code, Some(0));
-    assert_says(&help.out, &["run", "devnet"]);
+    assert_says(&help.out, &["run", "bootnode", "lookup", "ping", "enr", "devnet"]);
     let help = end_of(&["run", "--help"]);
     assert_eq!(help.code, Some(0));
     assert_says(
@@ -327,10 +328,22 @@ fn changes_are_told_as_json() {
 }
 
 #[test]
-fn a_devnet_heals_twice() {
+fn a_devnet_heals_three_times() {
     let ended = end_of(&["devnet", "--operators", "5"]);
     assert_eq!(ended.code, Some(0), "{}\n{}", ended.out, ended.err);
-    assert_says(&ended.out, &["operator 2", "moved", "operator 3", "lost its data", "healed"]);
+    assert_says(
+        &ended.out,
+        &[
+            "operator 2",
+            "moved",
+            "operator 3",
+            "lost its data",
+            "strangers",
+            "all operators moved",
+            "operator 1",
+            "healed",
+        ],
+    );
     assert!(!ended.out.contains('\x1b'), "no escapes without a terminal: {}", ended.out);
     assert_eq!(ended.err, "");
 }

@@ -18,8 +18,10 @@ use stayfound::store::DiskStore;
 use stayfound::testnet::Cluster;
 use tempfile::TempDir;
 
+use self::boot::BootNode;
 use self::process::{DEADLINE, Ended, Name, Process, Processes, Record, Run};
 
+mod boot;
 mod process;
 
 const OPERATORS: [Name; 4] = ["operator 0", "operator 1", "operator 2", "operator 3"];
@@ -36,6 +38,8 @@ struct Net {
     processes: Processes,
     lock: PathBuf,
     keys: [PathBuf; 4],
+    /// The boot nodes that everybody is told of.
+    boot: Vec<String>,
     /// Ports that a process has left: held, so that nobody comes to listen there by chance.
     left: Vec<UdpSocket>,
     /// Last, so that it goes when no process uses it any more.
@@ -44,7 +48,7 @@ struct Net {
 
 impl Net {
     fn new(root: TempDir, lock: PathBuf, keys: [PathBuf; 4]) -> Self {
-        Self { processes: Processes::new(), lock, keys, left: Vec::new(), root }
+        Self { processes: Processes::new(), lock, keys, boot: Vec::new(), left: Vec::new(), root }
     }
 
     fn get(&self, operator: usize) -> &Process {
@@ -72,6 +76,7 @@ impl Net {
             data_dir: self.data_dir(operator),
             listen: any_port(),
             hints: hints.to_vec(),
+            boot: self.boot.clone(),
         }
     }
 
@@ -253,6 +258,7 @@ fn an_impostor_is_refused_whoever_dials(net: &mut Net, trap: UdpSocket) {
         data_dir: net.root.path().join("data of the impostor"),
         listen: at,
         hints: honest.to_vec(),
+        boot: Vec::new(),
     };
     drop(trap);
 
@@ -285,6 +291,16 @@ fn an_impostor_is_refused_whoever_dials(net: &mut Net, trap: UdpSocket) {
     net.start(usurped, &[]);
     net.until_whole();
     net.assert_only_told_of(Some(usurped));
+}
+
+/// Nobody is told of anybody, and no lock names an address.
+fn strangers_find_one_another(mut net: Net) {
+    let boot = BootNode::start(&write_key(&net.root.path().join("boot"), &IMPOSTORS_KEY));
+    net.boot.push(boot.enr.clone());
+    for operator in 0..OPERATORS.len() {
+        net.start(operator, &[]);
+    }
+    net.until_whole();
 }
 
 fn until_logged(net: &mut Net, name: Name, what: &str, remote: SocketAddr) {
@@ -335,22 +351,41 @@ fn shared(relative: &str) -> Option<PathBuf> {
     None
 }
 
-#[test]
-fn four_processes_with_a_real_lock() {
-    let lock = "fixtures/charon/charon/examples/cluster-lock-003.json";
-    let Some(lock) = shared(lock) else { return };
+/// A cluster by a real lock, if there is one.
+fn real() -> Option<Net> {
+    let lock = shared("fixtures/charon/charon/examples/cluster-lock-003.json")?;
     let root = tempfile::tempdir().expect("a directory");
     let node = |operator: u8| root.path().join(format!("node{operator}"));
     // Its operators' private keys are published.
     let keys = [0, 1, 2, 3].map(|operator| write_key(&node(operator), &[operator + 1; 32]));
-    story(Net::new(root, lock, keys));
+    Some(Net::new(root, lock, keys))
 }
 
-#[test]
-fn four_processes_with_a_lock_of_our_own() {
+/// A cluster of our own.
+fn own() -> Net {
     let root = tempfile::tempdir().expect("a directory");
     let cluster = Cluster::create(root.path(), OPERATORS.len()).expect("creates");
     let lock = cluster.lock_file(OperatorIndex(0));
     let keys = [0, 1, 2, 3].map(|operator| cluster.key_file(OperatorIndex(operator)));
-    story(Net::new(root, lock, keys));
+    Net::new(root, lock, keys)
+}
+
+#[test]
+fn four_processes_with_a_real_lock() {
+    real().into_iter().for_each(story);
+}
+
+#[test]
+fn four_processes_with_a_lock_of_our_own() {
+    story(own());
+}
+
+#[test]
+fn four_processes_with_a_real_lock_find_one_another_through_a_boot_node() {
+    real().into_iter().for_each(strangers_find_one_another);
+}
+
+#[test]
+fn four_processes_with_a_lock_of_our_own_find_one_another_through_a_boot_node() {
+    strangers_find_one_another(own());
 }

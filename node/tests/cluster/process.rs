@@ -28,6 +28,7 @@ pub struct Run {
     pub data_dir: PathBuf,
     pub listen: SocketAddr,
     pub hints: Vec<(usize, SocketAddr)>,
+    pub boot: Vec<String>,
 }
 
 /// Everything that runs.
@@ -92,6 +93,9 @@ impl Run {
         command.arg("--data-dir").arg(&self.data_dir);
         for (operator, address) in &self.hints {
             command.arg("--hint").arg(format!("{operator}={address}"));
+        }
+        for enr in &self.boot {
+            command.args(["--boot", enr]);
         }
         // Refusals are warned of once in a while; this tells each.
         command.env("RUST_LOG", "warn,stayfound=debug");

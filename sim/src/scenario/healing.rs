@@ -7,7 +7,7 @@ use stayfound_core::discovery::request::ROUND_TRIP_WITHIN;
 use stayfound_core::mesh::{
     BACKOFF_MAX, BACKOFF_MIN, CANDIDATES_MAX, CROSSING, GRACE, HELLO_WITHIN, STAGGER,
 };
-use stayfound_core::node::{AGAIN_MAX, FLOOR_WITHIN, LOST_FOR};
+use stayfound_core::node::{AGAIN_MAX, FLOOR_ALONE, FLOOR_WITHIN, LOST_FOR};
 
 use super::Options;
 use crate::host::NOTICE_MAX;
@@ -29,7 +29,7 @@ impl Options {
         // A first record has waited for its floor, then for the disk; a record of ours that was
         // lost, and another that comes to light, are outrun; then our true address is seen.
         let outrun = BACKOFF_MIN * (1 + 2 + 4);
-        let issued = FLOOR_WITHIN + outrun + self.disks.slowest() * 3;
+        let issued = FLOOR_WITHIN + FLOOR_ALONE + outrun + self.disks.slowest() * 3;
         // It goes from one to the next, at most through all. Where we are seen, and what we are
         // called then, may be held up on the way.
         let operators = u32::try_from(self.operators).expect("a cluster has 256 at most");
@@ -93,7 +93,7 @@ mod tests {
         let least = IDLE_TIMEOUT + back_off(BACKOFF_MAX);
         let lossless = Latency::ALL.map(|latency| seconds(latency, 0));
         assert!(lossless.is_sorted(), "{lossless:?}");
-        assert!(lossless.iter().all(|it| (least.as_secs()..110).contains(it)), "{lossless:?}");
+        assert!(lossless.iter().all(|it| (least.as_secs()..140).contains(it)), "{lossless:?}");
         let lossy = [0, 1, 10, 50, 100].map(|loss| seconds(Latency::Continental, loss));
         assert!(lossy.is_sorted(), "{lossy:?}");
     }

@@ -7,17 +7,20 @@ use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use stayfound_core::cluster::{Manifest, OperatorIndex};
+use stayfound_core::record::NodeId;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
+use super::strangers::Strangers;
 use crate::cli::{Failure, STOP_WITHIN, wall};
 use crate::mesh::Mesh;
 use crate::status::{Row, Status, Table, name};
-use crate::store::DiskStore;
+use crate::store::{DiskStore, StoreError};
 use crate::testnet::Cluster;
 
 /// The nodes of one cluster.
@@ -31,6 +34,7 @@ pub(super) struct Net {
     /// Below or at this, a record is of the past.
     old_seq: BTreeMap<OperatorIndex, u64>,
     changed: Arc<Notify>,
+    strangers: Strangers,
 }
 
 /// A node, in a runtime of its own so that it can be killed.
@@ -66,6 +70,7 @@ impl Net {
         directory: &Path,
         operators: u8,
         base_port: Option<u16>,
+        strangers: Strangers,
     ) -> Result<Self, Failure> {
         let cluster = Cluster::create(directory, operators.into())?;
         Ok(Self {
@@ -76,6 +81,7 @@ impl Net {
             first: BTreeMap::new(),
             old_seq: BTreeMap::new(),
             changed: Arc::default(),
+            strangers,
         })
     }
 
@@ -121,14 +127,48 @@ impl Net {
     ) -> Result<(SocketAddr, SocketAddr), Failure> {
         let seq = self.seq(operator);
         self.old_seq.insert(operator, seq);
-        let to = loopback(self.port_after_move(operator));
+        let to = loopback(self.port_after(operator, 1));
         let mesh = &self.nodes[&operator].mesh;
         let from = mesh.local_addr();
         Ok((from, mesh.rebind(to).await?))
     }
 
+    /// Lets so many nodes of no cluster join, through the boot node.
+    pub(super) async fn strangers_join(&mut self, count: usize) -> Result<(), Failure> {
+        self.strangers.join(count).await?;
+        self.strangers.joined().await
+    }
+
+    /// How many nodes each stranger has had an answer of: the fewest, and the most.
+    pub(super) fn known_to_strangers(&self) -> (usize, usize) {
+        self.strangers.known()
+    }
+
+    /// Kills every node at once, removes the data of one, and starts each at another port, told of
+    /// nobody but the boot node. Answers when the first of them started.
+    pub(super) async fn scatter(&mut self, loser: OperatorIndex) -> Result<Instant, Failure> {
+        let all: Vec<OperatorIndex> = self.cluster.indices().collect();
+        for operator in &all {
+            self.kill(*operator).await?;
+        }
+        fs::remove_dir_all(self.data_dir(loser))?;
+        self.first.clear();
+        let begun = Instant::now();
+        for operator in all {
+            self.start(operator, self.port_after(operator, 2)).await?;
+        }
+        Ok(begun)
+    }
+
     /// Ends a node without a word to anybody and removes its data; answers the seq of its record.
     pub(super) async fn kill_and_wipe(&mut self, operator: OperatorIndex) -> Result<u64, Failure> {
+        let seq = self.kill(operator).await?;
+        fs::remove_dir_all(self.data_dir(operator))?;
+        Ok(seq)
+    }
+
+    /// Ends a node without a word to anybody; answers the seq of its record.
+    async fn kill(&mut self, operator: OperatorIndex) -> Result<u64, Failure> {
         let seq = self.seq(operator);
         self.old_seq.insert(operator, seq);
         let mut node = self.nodes.remove(&operator).expect("it runs");
@@ -138,7 +178,6 @@ impl Net {
         let killed = spawn_blocking(move || runtime.shutdown_timeout(STOP_WITHIN));
         killed.await.map_err(Failure::running)?;
         drop(node.mesh);
-        fs::remove_dir_all(self.data_dir(operator))?;
         Ok(seq)
     }
 
@@ -149,16 +188,17 @@ impl Net {
         operator: OperatorIndex,
     ) -> Result<(SocketAddr, SocketAddr), Failure> {
         let from = self.first[&operator];
-        let to = self.start(operator, self.port_after_move(operator)).await?;
+        let to = self.start(operator, self.port_after(operator, 1)).await?;
         Ok((from, to))
     }
 
     async fn start(&mut self, operator: OperatorIndex, port: u16) -> Result<SocketAddr, Failure> {
         let node_id = self.manifest().operators()[usize::from(operator.0)].node_id;
-        let store = DiskStore::open(&self.data_dir(operator), node_id).map_err(Failure::running)?;
+        let store = open_when_free(&self.data_dir(operator), node_id).await?;
         let key = self.cluster.key(operator).clone();
         let mut builder = Mesh::builder(key, self.manifest().clone())
             .listen(loopback(port))
+            .boot(self.strangers.record().clone())
             .store(Box::new(store));
         for (other, address) in self.first.iter().filter(|(other, _)| **other != operator) {
             builder = builder.hint(*other, *address);
@@ -257,7 +297,7 @@ impl Net {
                 stopped.map_err(|why| Failure::running(format!("a node broke: {why}")))?;
             stopped.map_err(|_| Failure::running("a node did not stop in time"))??;
         }
-        Ok(())
+        self.strangers.stop().await
     }
 
     fn data_dir(&self, operator: OperatorIndex) -> PathBuf {
@@ -268,9 +308,9 @@ impl Net {
         self.base_port.map_or(0, |base| base + place)
     }
 
-    fn port_after_move(&self, operator: OperatorIndex) -> u16 {
-        let operators = self.cluster.indices().count();
-        self.port(u16::try_from(operators).expect("256 at most") + u16::from(operator.0))
+    fn port_after(&self, operator: OperatorIndex, moves: u16) -> u16 {
+        let operators = u16::try_from(self.cluster.indices().count()).expect("256 at most");
+        self.port(moves * operators + u16::from(operator.0))
     }
 }
 
@@ -285,6 +325,19 @@ impl fmt::Display for Lack {
             ),
             (true, false) => write!(f, "operator {at} lacks the newest record of operator {of}"),
             (false, _) => write!(f, "operator {at} is not linked with operator {of}"),
+        }
+    }
+}
+
+/// Opens a database that a node which was killed may still be letting go of.
+async fn open_when_free(directory: &Path, owner: NodeId) -> Result<DiskStore, Failure> {
+    let begun = Instant::now();
+    loop {
+        match DiskStore::open(directory, owner) {
+            Err(StoreError::InUse(_)) if begun.elapsed() < STOP_WITHIN => {
+                sleep(Duration::from_millis(1)).await;
+            }
+            opened => return opened.map_err(Failure::running),
         }
     }
 }
