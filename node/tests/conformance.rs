@@ -22,6 +22,8 @@ use tempfile::TempDir;
 
 /// How long the suite waits for each packet.
 const READ_WITHIN: Duration = Duration::from_millis(300);
+/// A bystander answers as soon as it is asked; five take turns.
+const ANSWERED_WITHIN: Duration = Duration::from_millis(20);
 /// How long it gives a node to check whom it has met (R81).
 const CHECKED_WITHIN: Duration = Duration::from_secs(60);
 const BYSTANDERS: u8 = 5;
@@ -92,9 +94,19 @@ fn bind(at: &str) -> UdpSocket {
 }
 
 impl Tester {
-    fn new(node: &BootNode, number: u8, at: &UdpSocket) -> Self {
+    /// Like the suite's, it says of itself nowhere where it is: so no node asks it anything.
+    fn new(node: &BootNode) -> Self {
+        Self::with(node, 0, None)
+    }
+
+    /// One whose record says where it is, so that a node checks it.
+    fn bystander(node: &BootNode, number: u8, at: &UdpSocket) -> Self {
+        Self::with(node, number, at.local_addr().ok())
+    }
+
+    fn with(node: &BootNode, number: u8, at: Option<SocketAddr>) -> Self {
         let key = SecretKey::from_bytes(&[0x20 + number; 32]).unwrap();
-        let client = Client::new(key, [at.local_addr().unwrap()]);
+        let client = Client::new(key, at);
         let (peer, at) = (Peer::new(node.record.clone()), node.at());
         Self { client, node: peer, at, session: None, next_id: 1 }
     }
@@ -119,28 +131,26 @@ impl Tester {
         from.send_to(&bytes, self.at).unwrap();
     }
 
-    /// The next packet that answers something: what the node asks of us meanwhile is none.
+    /// The next packet.
     fn read(&mut self, at: &UdpSocket) -> Option<Said> {
-        loop {
-            let packet = receive(at, self.at)?;
-            if let Some(challenge) = self.client.challenge(&packet) {
-                return Some(Said::Challenge(challenge, packet));
-            }
-            let session = self.session.as_ref().expect("only a challenge needs no session");
-            let mut scratch = [0; PACKET_BYTES_MAX];
-            let said = self.client.hear(session, &packet, &mut scratch);
-            match said.expect("a packet in the session") {
-                Message::Pong { id, observed, .. } => return Some(Said::Pong { id, observed }),
-                Message::Nodes { id, total, records } => {
-                    let records = records.iter().map(<[u8]>::to_vec).collect();
-                    return Some(Said::Nodes { id, total, records });
-                }
-                Message::TalkResponse { id, response } => {
-                    return Some(Said::Talk { id, response: response.to_vec() });
-                }
-                Message::Ping { .. } | Message::FindNode { .. } | Message::TalkRequest { .. } => {}
-            }
+        let packet = receive(at, self.at)?;
+        if let Some(challenge) = self.client.challenge(&packet) {
+            return Some(Said::Challenge(challenge, packet));
         }
+        let session = self.session.as_ref().expect("only a challenge needs no session");
+        let mut scratch = [0; PACKET_BYTES_MAX];
+        let said = self.client.hear(session, &packet, &mut scratch);
+        Some(match said.expect("a packet in the session") {
+            Message::Pong { id, observed, .. } => Said::Pong { id, observed },
+            Message::Nodes { id, total, records } => {
+                let records = records.iter().map(<[u8]>::to_vec).collect();
+                Said::Nodes { id, total, records }
+            }
+            Message::TalkResponse { id, response } => {
+                Said::Talk { id, response: response.to_vec() }
+            }
+            other => panic!("nothing was said that asks for {other:?}"),
+        })
     }
 
     /// Answers a challenge with a message.
@@ -232,13 +242,13 @@ fn receive(at: &UdpSocket, node: SocketAddr) -> Option<Vec<u8>> {
 #[test]
 fn ping() {
     let (node, at) = (BootNode::start(), bind(LISTEN_1));
-    Tester::new(&node, 0, &at).pings(&at);
+    Tester::new(&node).pings(&at);
 }
 
 #[test]
 fn ping_large_request_id() {
     let (node, at) = (BootNode::start(), bind(LISTEN_1));
-    let mut tester = Tester::new(&node, 0, &at);
+    let mut tester = Tester::new(&node);
     tester.pings(&at);
     // PING, a list of 11 bytes: an id of 9, and seq 1.
     let ping = [&[0x01, 0xcb, 0x89][..], &[7; 9], &[0x01]].concat();
@@ -253,7 +263,7 @@ fn ping_large_request_id() {
 #[test]
 fn ping_multi_ip() {
     let (node, first, second) = (BootNode::start(), bind(LISTEN_1), bind(LISTEN_2));
-    let mut tester = Tester::new(&node, 0, &first);
+    let mut tester = Tester::new(&node);
     tester.pings(&first);
     // The same keys from elsewhere: who are you?
     let (id, ping) = tester.ping();
@@ -272,7 +282,7 @@ fn ping_multi_ip() {
 #[test]
 fn handshake_resend() {
     let (node, at) = (BootNode::start(), bind(LISTEN_1));
-    let mut tester = Tester::new(&node, 0, &at);
+    let mut tester = Tester::new(&node);
     let (nonce, probe) = tester.client.probe(&tester.node);
     at.send_to(&probe, node.at()).unwrap();
     let first = tester.read(&at);
@@ -286,7 +296,7 @@ fn handshake_resend() {
 #[test]
 fn talk_request() {
     let (node, at) = (BootNode::start(), bind(LISTEN_1));
-    let mut tester = Tester::new(&node, 0, &at);
+    let mut tester = Tester::new(&node);
     for id in [tester.id(), RequestId::new(&[]).unwrap()] {
         let talk = Message::TalkRequest { id, protocol: b"test-protocol", request: &[] };
         assert_eq!(tester.ask(&at, &talk), Some(Said::Talk { id, response: vec![] }));
@@ -296,7 +306,7 @@ fn talk_request() {
 #[test]
 fn findnode_zero_distance() {
     let (node, at) = (BootNode::start(), bind(LISTEN_1));
-    let mut tester = Tester::new(&node, 0, &at);
+    let mut tester = Tester::new(&node);
     assert_eq!(tester.finds(&at, &[0]), std::slice::from_ref(&node.record));
 }
 
@@ -306,10 +316,12 @@ fn findnode_results() {
     let mut bystanders: Vec<(Tester, UdpSocket)> = (1..=BYSTANDERS)
         .map(|number| {
             let at = bind(LISTEN_1);
-            (Tester::new(&node, number, &at), at)
+            let mut tester = Tester::bystander(&node, number, &at);
+            tester.pings(&at);
+            at.set_read_timeout(Some(ANSWERED_WITHIN)).unwrap();
+            (tester, at)
         })
         .collect();
-    bystanders.iter_mut().for_each(|(tester, at)| tester.pings(at));
     let mut unchecked: BTreeSet<usize> = (0..bystanders.len()).collect();
     let end = Instant::now() + CHECKED_WITHIN;
     while !unchecked.is_empty() {
@@ -324,7 +336,7 @@ fn findnode_results() {
         all.iter().map(|id| id.log_distance(&node.record.node_id())).collect();
     let distances: Vec<u16> = distances.into_iter().collect();
     let at = bind(LISTEN_1);
-    let mut tester = Tester::new(&node, 0, &at);
+    let mut tester = Tester::new(&node);
     // The suite asks up to five times; but all have answered by now, so that once is enough.
     let found = tester.finds(&at, &distances);
     assert_eq!(found.len(), all.len());

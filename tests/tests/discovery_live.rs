@@ -115,7 +115,7 @@ async fn both_ask_at_once() {
             let (node, to, said) = (ours.clone(), their.clone(), request.clone());
             asked.spawn(async move { (node.talk(&to, b"any", &said).await, said) });
             let (node, to, said) = (theirs.clone(), our.clone(), request);
-            asked.spawn(async move { (node.insists(&to, PROTOCOL, &said).await, said) });
+            asked.spawn(async move { (node.insists(to, PROTOCOL, said.clone()).await, said) });
         }
         for (answer, said) in asked.join_all().await {
             assert_eq!(answer, Some(echo(&said)));

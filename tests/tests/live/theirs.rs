@@ -9,7 +9,7 @@ use stayfound_core::record::{NodeId, Signed};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
-use super::{ANSWER_WITHIN, echo, scalar, until_async};
+use super::{ANSWER_WITHIN, DEADLINE, echo, scalar, until_async};
 
 /// It answers every TALKREQ with its echo. Dropping it ends it.
 pub struct Theirs {
@@ -70,14 +70,15 @@ impl Theirs {
 
     /// The same, and again if the crate forgets it: what waits for a session while both sides shake
     /// hands it sends neither when the other's handshake renews the one just made, nor ever after.
-    pub async fn insists(&self, to: &Signed, protocol: &[u8], request: &[u8]) -> Option<Vec<u8>> {
-        let mut answer = None;
-        until_async("theirs asks", async || {
-            answer = self.talk(to, protocol, request).await;
-            answer.is_some()
-        })
-        .await;
-        answer
+    pub async fn insists(&self, to: Signed, protocol: &[u8], request: Vec<u8>) -> Option<Vec<u8>> {
+        let ask = async {
+            loop {
+                if let Some(answer) = self.talk(&to, protocol, &request).await {
+                    return answer;
+                }
+            }
+        };
+        timeout(DEADLINE, ask).await.ok()
     }
 
     /// Looks a node up; answers whether it was found.
