@@ -147,8 +147,8 @@ async fn whoever_does_not_answer_is_silence() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_moves_is_found_where_it_is() {
     let boot = alone(1, &[]).await;
-    let of_boot = record(&boot).await;
-    let [mover, other] = [alone(2, &[of_boot.clone()]).await, alone(3, &[of_boot]).await];
+    let boots = [record(&boot).await];
+    let [mover, other] = [alone(2, &boots).await, alone(3, &boots).await];
     let before = record(&mover).await;
     until(&boot, "the boot node knows both", |status| {
         status.discovery.is_some_and(|discovery| discovery.verified == 2)

@@ -194,6 +194,11 @@ impl Requests {
         Some(id)
     }
 
+    /// How many there have been.
+    pub(super) fn asked(&self) -> u64 {
+        self.next
+    }
+
     pub(super) fn get(&self, id: u64) -> Option<&Request> {
         self.all.get(&id)
     }
