@@ -8,7 +8,7 @@ use stayfound_core::keys::SecretKey;
 use stayfound_core::record::{Endpoints, NodeId, Signed};
 use tokio::task::JoinSet;
 
-use live::{Ours, PROTOCOL, Theirs, echo, until};
+use live::{Ours, PROTOCOL, Theirs, echo};
 
 mod live;
 
@@ -145,8 +145,12 @@ async fn theirs_hears_of_our_new_record() {
     ours.moves().await;
     let target = enr::NodeId::new(&ours.id().0);
     let newest = live::theirs::enr(&ours.record());
-    until("theirs holds the new record", || theirs.node.find_enr(&target) == Some(newest.clone()))
-        .await;
+    // It is told at once. Should the crate ask where we were before, any later message tells again.
+    live::until_async("theirs holds the new record", async || {
+        ours.ask(Ask::Ping(theirs.record())).await;
+        theirs.node.find_enr(&target).as_ref() == Some(&newest)
+    })
+    .await;
 }
 
 #[tokio::test]

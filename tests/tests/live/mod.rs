@@ -32,20 +32,6 @@ pub fn scalar(place: u32) -> [u8; 32] {
     scalar
 }
 
-/// Waits until this is so.
-///
-/// # Panics
-/// If it takes too long.
-pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let mut ticks = interval(Duration::from_millis(20));
-    let condition = async {
-        while !is_so() {
-            ticks.tick().await;
-        }
-    };
-    timeout(DEADLINE, condition).await.unwrap_or_else(|_| panic!("never: {what}"));
-}
-
 /// Asks until the answer is yes.
 ///
 /// # Panics
