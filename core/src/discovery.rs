@@ -159,6 +159,8 @@ pub struct Discovery {
     families: Families,
     /// Our record, as others may see it; without one we are silent.
     own: Option<Signed>,
+    /// The seq of the first of our records that named where we are now.
+    at_since: u64,
     /// Whom to ask when the table is empty.
     seeds: Vec<Signed>,
     /// Whose records the owner wants to hear of.
@@ -197,6 +199,7 @@ impl Discovery {
             mask: Mask::of(&id),
             families: Families { v4: true, v6: true },
             own: None,
+            at_since: 0,
             seeds: boot,
             watched: BTreeSet::new(),
             protocols,
@@ -226,8 +229,12 @@ impl Discovery {
     /// at once; the first one also begins everything.
     pub fn set_record(&mut self, now: Mono, record: Signed) {
         assert_eq!(record.node_id(), self.id, "a record of another node");
-        if self.own.replace(record.clone()).is_some_and(|before| before == record) {
+        let before = self.own.replace(record.clone());
+        if before.as_ref() == Some(&record) {
             return;
+        }
+        if before.is_some_and(|before| before.endpoints() != record.endpoints()) {
+            self.at_since = record.seq();
         }
         self.memory.remember(&record);
         self.start_or_tell(now);

@@ -100,10 +100,11 @@ impl Discovery {
 
     /// New keys are proved: there is a session now, and whoever waited for one has its turn.
     fn establish(&mut self, now: Mono, contact: Contact, record: Signed, ciphers: Ciphers) {
+        let own_seq = self.own_seq();
         match self.sessions.get(&contact) {
-            Some(session) => session.renew(record, ciphers),
+            Some(session) => session.renew(record, ciphers, own_seq),
             None => {
-                let session = Session::new(Mask::of(&contact.id), record, ciphers);
+                let session = Session::new(Mask::of(&contact.id), record, ciphers, own_seq);
                 self.sessions.insert(contact, session);
             }
         }

@@ -8,7 +8,7 @@ use super::handshake::{self, ChallengeData};
 use super::message::Message;
 use super::packet::{self, Nonce, RANDOM_BYTES};
 use super::request::{Body, Purpose, Request, State};
-use super::session::{self, Ciphers};
+use super::session::{self, Ciphers, Session};
 use super::table::Origin;
 use super::{Act, Answer, Discovery};
 use crate::count::Counter;
@@ -42,9 +42,13 @@ impl Discovery {
     /// Sends a request in its session, or opens one with it, or has it wait.
     pub(super) fn send_request(&mut self, now: Mono, id: u64) {
         let to = self.requests.get(id).expect("a request that is under way").to;
-        // While a handshake of ours is under way the peer has no use for older keys.
-        let shaking = self.requests.pending(&to).is_some();
-        if let Some(nonce) = if shaking { None } else { self.nonce(&to) } {
+        // While a handshake of ours is under way the peer has no use for older keys. And where we
+        // are now, a handshake says at once, with our record. That we have a newer one, some would
+        // ask where we were before.
+        let outdated = |session: &Session| session.is_before(self.at_since);
+        let anew =
+            self.requests.pending(&to).is_some() || self.sessions.peek(&to).is_some_and(outdated);
+        if let Some(nonce) = if anew { None } else { self.nonce(&to) } {
             let request = self.requests.get(id).expect("looked up above");
             let session = self.sessions.get(&to).expect("it has just given a nonce");
             let message = request.message(id, self.own.as_ref().map_or(0, Signed::seq));

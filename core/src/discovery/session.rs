@@ -48,21 +48,29 @@ pub(super) struct Session {
     previous: Option<Box<Ciphers>>,
     /// How many nonces were used.
     counter: u32,
+    /// The seq of our own record when the keys were made.
+    own_seq: u64,
 }
 
 impl Session {
-    pub(super) fn new(mask: Mask, record: Signed, ciphers: Ciphers) -> Self {
-        Self { mask, record, ciphers, previous: None, counter: 0 }
+    pub(super) fn new(mask: Mask, record: Signed, ciphers: Ciphers, own_seq: u64) -> Self {
+        Self { mask, record, ciphers, previous: None, counter: 0, own_seq }
     }
 
     /// New keys that are proved: the peer has used them.
-    pub(super) fn renew(&mut self, record: Signed, ciphers: Ciphers) {
+    pub(super) fn renew(&mut self, record: Signed, ciphers: Ciphers, own_seq: u64) {
+        self.own_seq = own_seq;
         assert_eq!(self.record.node_id(), record.node_id(), "a session is of one node");
         let before = std::mem::replace(&mut self.ciphers, ciphers);
         self.previous = Some(Box::new(before));
         if record.seq() > self.record.seq() {
             self.record = record; // only a higher seq replaces what is known (R69)
         }
+    }
+
+    /// Whether it is of a time when our record was another than that of this seq.
+    pub(super) fn is_before(&self, own_seq: u64) -> bool {
+        self.own_seq < own_seq
     }
 
     /// A nonce never used before: counter ‖ 64 random bits (R42). `None` when the counter has come
