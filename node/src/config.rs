@@ -254,16 +254,23 @@ impl fmt::Display for Hint {
     }
 }
 
-/// An IP address with a port.
+/// An IP address with a port. An IPv4-mapped IPv6 address is the IPv4 address that it maps.
 ///
 /// # Errors
 /// What is wrong, with an example of how it should be.
 pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
+    let address = text.parse().map_err(|_| {
         format!(
             "{text:?} is no IP address with a port; write it like 198.51.100.7:3610 or \
              [2001:db8::7]:3610"
         )
+    })?;
+    Ok(match address {
+        SocketAddr::V6(v6) => match v6.ip().to_ipv4_mapped() {
+            Some(v4) => (v4, v6.port()).into(),
+            None => address, // with its zone, if it has one
+        },
+        SocketAddr::V4(_) => address,
     })
 }
 
@@ -366,3 +373,18 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv4_mapped_address_is_of_ipv4() {
+        let parsed = |text: &str| parse_address(text).map(|address| address.to_string());
+        let same = ["198.51.100.7:3610", "[2001:db8::7]:3610", "[fe80::1%2]:3610"];
+        assert!(same.iter().all(|text| parsed(text).as_deref() == Ok(*text)));
+        assert_eq!(parsed("[::ffff:198.51.100.7]:3610").as_deref(), Ok("198.51.100.7:3610"));
+        let hint: Hint = "2=[::ffff:198.51.100.7]:3610".parse().expect("a hint");
+        assert_eq!(hint.to_string(), "2=198.51.100.7:3610");
+    }
+}

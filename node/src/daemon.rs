@@ -200,7 +200,7 @@ impl Daemon {
                 }
             },
             report = self.reports.recv() => {
-                self.reported(report.expect("the endpoint, which reports, is ours"))
+                self.reported_all(report.expect("the endpoint, which reports, is ours"))
             }
             change = next(&mut self.changes) => {
                 self.step(match change {
@@ -273,6 +273,18 @@ impl Daemon {
         if self.publish_at.is_some_and(|at| at <= now) {
             self.publish();
         }
+    }
+
+    /// Acts on a report, and on all that wait: one at a time they would hardly have a turn beside
+    /// the inbox, which anybody can fill, and peers would be taken for silent.
+    fn reported_all(&mut self, first: Report) -> ControlFlow<Result<(), MeshError>> {
+        let waiting = self.reports.len();
+        self.reported(first)?;
+        for _ in 0..waiting {
+            let Ok(next) = self.reports.try_recv() else { break };
+            self.reported(next)?;
+        }
+        ControlFlow::Continue(())
     }
 
     fn reported(&mut self, report: Report) -> ControlFlow<Result<(), MeshError>> {
@@ -459,8 +471,8 @@ mod tests {
 
     const DEADLINE: Duration = Duration::from_secs(60);
 
-    #[tokio::test]
-    async fn a_node_whose_socket_fails_for_good_ends_and_says_so() {
+    /// One of two operators, alone; it runs for as long as the sender is there.
+    async fn daemon() -> (Daemon, mpsc::UnboundedSender<Command>) {
         let keys = [1, 2].map(|byte| SecretKey::from_bytes(&[byte; 32]).expect("a key"));
         let records = keys.iter().map(|key| Signed::sign(key, 0, &Endpoints::default()));
         let manifest = Manifest::new("x".into(), "X".into(), [7; 32], 2, records.collect());
@@ -468,14 +480,36 @@ mod tests {
         let manifest = manifest.expect("a cluster of two");
         let config =
             Config { key, manifest, external: Vec::new(), hints: Vec::new(), discovery: None };
-        let (_commands, receiver) = mpsc::unbounded_channel();
+        let (commands, receiver) = mpsc::unbounded_channel();
         let listen = (Ipv4Addr::LOCALHOST, 0).into();
         let store = Box::new(MemoryStore::default());
-        let daemon =
-            Daemon::start(config, listen, store, Talks::default(), receiver).await.expect("starts");
+        let daemon = Daemon::start(config, listen, store, Talks::default(), receiver).await;
+        (daemon.expect("starts"), commands)
+    }
+
+    #[tokio::test]
+    async fn a_node_whose_socket_fails_for_good_ends_and_says_so() {
+        let (daemon, _commands) = daemon().await;
         let local = *daemon.outlets().local.borrow();
         daemon.endpoint.break_socket();
         let ended = timeout(DEADLINE, daemon.run()).await.expect("it ends");
         assert!(matches!(ended, Err(MeshError::EndpointDied(at)) if at == local), "{ended:?}");
+    }
+
+    #[tokio::test]
+    async fn all_reports_that_wait_have_one_turn() {
+        let (mut daemon, _commands) = daemon().await;
+        let (reports, receiver) = mpsc::channel(8);
+        daemon.reports = receiver;
+        let remote = *daemon.outlets().local.borrow();
+        for _ in 0..3 {
+            let refused = Report::Refused { remote, why: Failure::Stranger };
+            reports.send(refused).await.expect("there is room");
+        }
+        let refused = |daemon: &Daemon| daemon.counters.get(Counter::Strangers);
+        while refused(&daemon) == 0 {
+            assert!(daemon.turn().await.is_continue());
+        }
+        assert_eq!(refused(&daemon), 3);
     }
 }

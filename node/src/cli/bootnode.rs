@@ -51,7 +51,7 @@ pub(super) struct Arguments {
     /// An address to publish instead of what is found out, one per family
     #[arg(long, value_name = "ADDR", value_parser = parse_address)]
     external: Vec<SocketAddr>,
-    /// Print the start and each change as a line of JSON instead; members \"text\" are ENRs
+    /// Print the start and each change as a line of JSON instead; members "text" are ENRs
     #[arg(long)]
     json: bool,
 }

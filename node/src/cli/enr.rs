@@ -158,21 +158,21 @@ fn new(arguments: &New) -> Result<(), Failure> {
 impl New {
     fn endpoints(&self) -> Result<Endpoints, Failure> {
         let mut endpoints = Endpoints::default();
-        let twice = |ip: &IpAddr| {
+        let twice = |ip: IpAddr| {
             Failure::usage(format!("{ip} is the second address of its family: a record names one"))
         };
-        for ip in &self.ip {
-            if !Scope::of(*ip).is_usable() {
+        for ip in self.ip.iter().map(IpAddr::to_canonical) {
+            if !Scope::of(ip).is_usable() {
                 return Err(Failure::usage(format!("{ip} is no address that others can reach")));
             }
             let before = match ip {
                 IpAddr::V4(ip) => {
                     (endpoints.udp, endpoints.quic) = (self.udp, self.quic);
-                    endpoints.ip.replace(*ip).is_some()
+                    endpoints.ip.replace(ip).is_some()
                 }
                 IpAddr::V6(ip) => {
                     (endpoints.udp6, endpoints.quic6) = (self.udp, self.quic);
-                    endpoints.ip6.replace(*ip).is_some()
+                    endpoints.ip6.replace(ip).is_some()
                 }
             };
             if before {

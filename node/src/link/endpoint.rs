@@ -227,14 +227,17 @@ async fn accept(
 ) {
     let remote = canonical(incoming.remote_address());
     let connected = within(HANDSHAKE_WITHIN, async { incoming.accept()?.await }).await;
-    drop(place);
     match connected {
         Ok(connection) => {
+            drop(place);
             let peer = peer_key(&connection, &admitted);
             let peer = peer.expect("the handshake let no other certificate through");
             opener.open(connection, peer, None, None).await;
         }
-        Err(why) => opener.report(Report::Refused { remote, why }).await,
+        Err(why) => {
+            opener.report(Report::Refused { remote, why }).await;
+            drop(place); // not before: what waits to be told is bounded, too
+        }
     }
 }
 

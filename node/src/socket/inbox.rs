@@ -151,3 +151,92 @@ impl Split {
         kept
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use stayfound_core::record::NodeId;
+
+    use super::*;
+
+    const STRIDE: usize = 70;
+
+    /// What the protocol id alone makes discovery's, of so many bytes that begin with this one.
+    fn discovery(mask: &Mask, first: u8, length: usize) -> Vec<u8> {
+        let mut datagram = vec![first; length];
+        let (iv, header) = datagram.split_first_chunk_mut::<16>().expect("is long enough");
+        header[..9].copy_from_slice(b"discv5\0\x01\0");
+        mask.apply(iv, &mut header[..9]);
+        datagram
+    }
+
+    /// Sorts what came from one sender at once, cut as the system cuts it; answers what stays and
+    /// what was put into the inbox.
+    fn sorted(split: &Split, datagrams: &[Vec<u8>]) -> (usize, Vec<u8>, Vec<Vec<u8>>) {
+        let (before, last) = datagrams.split_at(datagrams.len() - 1);
+        assert!(before.iter().all(|whole| whole.len() == STRIDE) && last[0].len() <= STRIDE);
+        let mut other = *b"QUIC";
+        let mut together = datagrams.concat();
+        let mapped = Ipv4Addr::LOCALHOST.to_ipv6_mapped();
+        let meta = |len| RecvMeta {
+            addr: (mapped, 9).into(),
+            len,
+            stride: STRIDE.min(len),
+            ..RecvMeta::default()
+        };
+        let mut metas = [meta(together.len()), meta(4)];
+        let mut buffers = [IoSliceMut::new(&mut together), IoSliceMut::new(&mut other)];
+        let kept = split.sort(&mut buffers, &mut metas, 2);
+        assert_eq!(&buffers[kept - 1][..metas[kept - 1].len], b"QUIC", "the last one stays");
+        let stays = if kept == 2 { buffers[0][..metas[0].len].to_vec() } else { Vec::new() };
+        let mut batch = Batch::default();
+        std::mem::swap(&mut split.inbox.lock().batch, &mut batch);
+        let canonical = (Ipv4Addr::LOCALHOST, 9).into();
+        assert!(batch.iter().all(|(from, _)| from == canonical));
+        (kept, stays, batch.iter().map(|(_, bytes)| bytes.to_vec()).collect())
+    }
+
+    #[test]
+    fn what_came_at_once_is_told_apart_one_by_one() {
+        let own = Mask::of(&NodeId([7; 32]));
+        let split = Split { own: own.clone(), inbox: Arc::default() };
+        // Which of up to five datagrams are discovery's, the last one whole or shorter.
+        for (count, bits, last) in (1..=5)
+            .flat_map(|count| (0..1 << count).map(move |bits| (count, bits)))
+            .flat_map(|(count, bits)| [STRIDE, 64].map(|last| (count, bits, last)))
+        {
+            let is_ours = |place: &usize| bits >> place & 1 == 1;
+            let datagrams: Vec<Vec<u8>> = (0..count)
+                .map(|place| {
+                    let length = if place + 1 == count { last } else { STRIDE };
+                    match is_ours(&place) {
+                        true => discovery(&own, place as u8, length),
+                        false => vec![place as u8; length],
+                    }
+                })
+                .collect();
+            let of = |ours| {
+                let places = (0..count).filter(move |place| is_ours(place) == ours);
+                places.map(|place| datagrams[place].clone()).collect::<Vec<_>>()
+            };
+            let (kept, stays, taken) = sorted(&split, &datagrams);
+            assert_eq!(taken, of(true), "{bits:b} of {count}");
+            assert_eq!(stays, of(false).concat(), "{bits:b} of {count}");
+            assert_eq!(kept, 1 + usize::from(!of(false).is_empty()));
+        }
+    }
+
+    #[test]
+    fn what_has_no_room_is_counted() {
+        let mut batch = Batch::default();
+        let from = (Ipv4Addr::LOCALHOST, 9).into();
+        let each = 60 + BYTES_PER_DATAGRAM;
+        for _ in 0..WAITING_BYTES_MAX / each + 3 {
+            batch.push(from, &[0; 60]);
+        }
+        assert_eq!((batch.iter().count(), batch.lost()), (WAITING_BYTES_MAX / each, 3));
+        batch.clear();
+        assert_eq!((batch.iter().count(), batch.lost()), (0, 0));
+    }
+}

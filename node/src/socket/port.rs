@@ -55,6 +55,9 @@ impl Port {
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`], or what the system says; nothing was sent then.
     pub(super) fn send(&self, to: SocketAddr, contents: &[u8], each: usize) -> io::Result<()> {
+        if !is_somebodys(to) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let transmit = Transmit {
             destination: self.reached(to),
             ecn: None,
@@ -89,6 +92,9 @@ impl AsyncUdpSocket for Port {
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        if !is_somebodys(transmit.destination) {
+            return Ok(()); // lost, as UDP may be
+        }
         let send = || self.state.send((&self.io).into(), transmit);
         self.io.try_io(Interest::WRITABLE, send)
     }
@@ -142,6 +148,12 @@ impl AsyncUdpSocket for Port {
     }
 }
 
+/// Whether anybody can be at an address. Anybody can write to us from port 0, and an answer there
+/// fails like a batch that the system cannot send (EINVAL): no batch would be tried ever again.
+fn is_somebodys(address: SocketAddr) -> bool {
+    address.port() != 0
+}
+
 /// One waiter for room to send: each has a waker of its own.
 struct Writable {
     port: Arc<Port>,
@@ -162,5 +174,40 @@ impl UdpPoller for Writable {
 impl fmt::Debug for Writable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Writable").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::socket;
+
+    #[tokio::test]
+    async fn an_answer_to_port_0_leaves_batches_as_they_are() {
+        let port = |split| {
+            let socket = socket::bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
+            Port::new(socket, split).expect("a socket")
+        };
+        let (ours, theirs) = (port(None), port(None));
+        let before = ours.segments_max();
+        let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let transmit = |destination| Transmit {
+            destination,
+            ecn: None,
+            contents: b"answer",
+            segment_size: None,
+            src_ip: None,
+        };
+        ours.writable().await;
+        ours.try_send(&transmit(nobody)).expect("is lost");
+        ours.send(nobody, b"answer", 6).expect_err("nobody is there");
+        assert_eq!(ours.segments_max(), before);
+        // What this is about: left to the system, it would be otherwise.
+        let _ = theirs.state.try_send((&theirs.io).into(), &transmit(nobody));
+        if before > 1 && cfg!(target_os = "linux") {
+            assert_eq!(theirs.segments_max(), 1);
+        }
     }
 }

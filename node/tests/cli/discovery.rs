@@ -155,6 +155,10 @@ fn a_key_is_made_once() {
         ["192.0.2.1:2", "[2001:db8::1]:2"]
     );
     assert_eq!(fs::read(&path).expect("reads"), content);
+    let mapped = ["--ip", "::ffff:192.0.2.1", "--udp", "1"];
+    let mapped = end_of(&[&["enr", "new", "--key", key][..], &mapped].concat());
+    let mapped = Signed::from_text(mapped.out.trim_end()).expect("a record");
+    assert_eq!(addresses(&mut mapped.endpoints().udp_addresses()), ["192.0.2.1:1"]);
 
     fs::write(&path, "no key").expect("writes");
     let refused = end_of(&["enr", "new", "--key", key]);

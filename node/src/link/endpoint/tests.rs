@@ -321,6 +321,27 @@ async fn a_crowd_gets_in() {
     }
 }
 
+/// Nobody takes the reports of `b`: whoever comes when they are full holds its place, and the next
+/// find none.
+#[tokio::test]
+async fn refusals_that_are_not_taken_do_not_pile_up() {
+    let (mut stranger, b) = (end(3, &[2]), end(2, &[1]));
+    let room = REPORTS_MAX + HANDSHAKES_PER_NETWORK_MAX;
+    let mut refused = 0;
+    for batch in 0..=room / HANDSHAKES_UNVALIDATED_MAX {
+        for dial in 0..HANDSHAKES_UNVALIDATED_MAX {
+            stranger.endpoint.dial(DialId((batch << 8 | dial) as u64), key(2), b.address);
+        }
+        for _ in 0..HANDSHAKES_UNVALIDATED_MAX {
+            let Report::DialFailed { why, .. } = stranger.next().await else {
+                panic!("a stranger was let in")
+            };
+            refused += usize::from(matches!(why, Failure::Unwelcome));
+        }
+    }
+    assert!((REPORTS_MAX..=room).contains(&refused), "{refused} of {room} were refused");
+}
+
 #[tokio::test]
 async fn an_endpoint_whose_socket_fails_for_good_is_reported() {
     let [(mut a, of_a), _b] = linked().await;
