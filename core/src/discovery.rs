@@ -161,7 +161,7 @@ pub struct Discovery {
     own: Option<Signed>,
     /// The seq of the first of our records that named where we are now.
     at_since: u64,
-    /// Whom to ask when the table is empty.
+    /// Whom to ask as well while few are known.
     seeds: Vec<Signed>,
     /// Whose records the owner wants to hear of.
     watched: BTreeSet<NodeId>,

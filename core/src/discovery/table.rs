@@ -174,7 +174,10 @@ impl Table {
             Verdict::Forgiven => {}
             Verdict::Doubted => self.doubt(place),
             Verdict::Dropped => {
-                self.quiet.probed(now, *id, at);
+                // Another id's probe of that endpoint stays that one's: only its answer ends it.
+                if self.quiet.over(now, at) <= now {
+                    self.quiet.probed(now, *id, at);
+                }
                 return self.remove(now, place);
             }
         }
