@@ -159,8 +159,10 @@ pub struct Discovery {
     families: Families,
     /// Our record, as others may see it; without one we are silent.
     own: Option<Signed>,
-    /// Whom to ask when the table is empty.
-    seeds: Vec<Signed>,
+    /// Whom to ask when the table is empty: boot nodes.
+    boot: Vec<Signed>,
+    /// And those that answered before the last restart.
+    stored: Vec<Signed>,
     /// Whose records the owner wants to hear of.
     watched: BTreeSet<NodeId>,
     protocols: Vec<Bytes>,
@@ -197,7 +199,8 @@ impl Discovery {
             mask: Mask::of(&id),
             families: Families { v4: true, v6: true },
             own: None,
-            seeds: boot,
+            boot,
+            stored: Vec::new(),
             watched: BTreeSet::new(),
             protocols,
             memory: Memory::default(),
