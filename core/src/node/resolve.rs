@@ -59,6 +59,8 @@ impl Resolver {
     pub(super) fn crowded(&mut self, now: Mono, operator: OperatorIndex) {
         if let Some(search) = self.0.get_mut(&operator) {
             search.at = now + CROWDED_FOR;
+            // What did not happen makes no pause longer.
+            search.pause = search.pause.map(|pause| (pause / 2).max(LOST_FOR));
         }
     }
 
