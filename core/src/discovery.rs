@@ -227,8 +227,12 @@ impl Discovery {
 
     /// Our record is this one from now on, durable and published. The neighbourhood hears of it
     /// at once; the first one also begins everything.
+    ///
+    /// # Panics
+    /// If it is another node's, or older than the one before: who heard of that keeps it (R69).
     pub fn set_record(&mut self, now: Mono, record: Signed) {
         assert_eq!(record.node_id(), self.id, "a record of another node");
+        assert!(record.seq() >= self.own_seq(), "our own record went back");
         if self.own.replace(record.clone()).is_some_and(|before| before == record) {
             return;
         }
