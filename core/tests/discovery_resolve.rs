@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lone::{Lone, address, config, key, manifest, node_id, operator, record};
+use lone::{Lone, address, config, key, manifest, node_id, operator, record, seen};
 use peer::hands::ping;
 use peer::{Heard, Peer, pass, settings};
 use stayfound_core::cluster::Manifest;
@@ -17,6 +17,7 @@ use stayfound_core::database::Row;
 use stayfound_core::discovery::Ask;
 use stayfound_core::discovery::message::Message;
 use stayfound_core::discovery::seeds::SEEDS_KEY;
+use stayfound_core::discovery::vote::VOTES_NEEDED;
 use stayfound_core::node::{Config, Event, FLOOR_WITHIN};
 use stayfound_core::record::{Endpoints, NodeId, Signed};
 use stayfound_core::time::Mono;
@@ -294,6 +295,26 @@ fn seeds_outlive_a_start_at_which_hardly_anybody_answers() {
     let table = lone.node.discovery().unwrap().table();
     assert_eq!(table.verified().count(), 1, "the only one that is there is found");
     assert_eq!(lone.disk[&SEEDS_KEY], row, "nobody is forgotten");
+}
+
+/// Behind a NAT, as many strangers as it takes say that we are somewhere else: while f + 1 operators
+/// see us, what they see counts.
+#[test]
+fn r72_what_operators_see_outranks_the_votes_of_strangers() {
+    let mut lone = Lone::settled(cluster(&[]), &["10.0.0.2"]);
+    let truth = "198.51.100.7:3610";
+    let links = [1, 2].map(|who| lone.greet(who, &format!("192.0.2.{who}:3610")));
+    links.iter().for_each(|link| lone.say(*link, &seen(truth)));
+    assert_eq!(lone.own_address(), Some(address(truth)));
+    let lie = address("203.0.113.66:3610");
+    for number in 1..=VOTES_NEEDED as u16 {
+        let mut liar = stranger(number);
+        liar.sees = lie;
+        liar.connects(&mut lone);
+    }
+    assert_eq!(lone.own_address(), Some(address(truth)), "strangers are outranked");
+    links.iter().for_each(|link| lone.close(*link));
+    assert_eq!(lone.own_address(), Some(lie), "without operators it was enough");
 }
 
 /// A node of both families is asked where our socket can send to: IPv4 first, if it can.

@@ -201,7 +201,8 @@ impl Discovery {
         }
     }
 
-    /// The order of checks of R37: node id, points, record signature, id-signature, decryption.
+    /// The order of checks of R37: the cheap ones (the ephemeral point, node id), then record
+    /// signature, id-signature, decryption.
     fn prove(
         &mut self,
         contact: &Contact,
