@@ -161,8 +161,10 @@ pub struct Discovery {
     own: Option<Signed>,
     /// The seq of the first of our records that named where we are now.
     at_since: u64,
-    /// Whom to ask as well while few are known.
-    seeds: Vec<Signed>,
+    /// Whom to ask as well while few are known: boot nodes.
+    boot: Vec<Signed>,
+    /// And those that answered before the last restart.
+    stored: Vec<Signed>,
     /// Whose records the owner wants to hear of.
     watched: BTreeSet<NodeId>,
     protocols: Vec<Bytes>,
@@ -200,7 +202,8 @@ impl Discovery {
             families: Families { v4: true, v6: true },
             own: None,
             at_since: 0,
-            seeds: boot,
+            boot,
+            stored: Vec::new(),
             watched: BTreeSet::new(),
             protocols,
             memory: Memory::default(),
@@ -227,8 +230,12 @@ impl Discovery {
 
     /// Our record is this one from now on, durable and published. The neighbourhood hears of it
     /// at once; the first one also begins everything.
+    ///
+    /// # Panics
+    /// If it is another node's, or older than the one before: who heard of that keeps it (R69).
     pub fn set_record(&mut self, now: Mono, record: Signed) {
         assert_eq!(record.node_id(), self.id, "a record of another node");
+        assert!(record.seq() >= self.own_seq(), "our own record went back");
         let before = self.own.replace(record.clone());
         if before.as_ref() == Some(&record) {
             return;

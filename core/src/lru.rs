@@ -54,6 +54,12 @@ impl<K: Ord + Copy, V> Lru<K, V> {
         self.slots[place].as_ref().map(|slot| &slot.value)
     }
 
+    /// What is held, to be changed without using it.
+    pub(crate) fn peek_mut(&mut self, key: &K) -> Option<&mut V> {
+        let place = *self.places.get(key)?;
+        Some(&mut self.slot(place).value)
+    }
+
     /// Holds a value; answers with what is held no more, the former value of this key or the
     /// entry used longest ago.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<(K, V)> {

@@ -229,10 +229,11 @@ impl Node {
         self.drain_mesh();
         self.do_what_is_due();
         self.drain_mesh();
-        // What was said may have made something due at once.
+        // What was said or found may have made something due at once.
         while self.mesh.wake(now, &KnownAddresses(&self.database, &self.identity))
             || self.drive_search()
         {
+            self.do_what_is_due();
             self.drain_mesh();
         }
         if cfg!(debug_assertions) {

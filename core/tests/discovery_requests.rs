@@ -490,3 +490,38 @@ fn a_talk_of_the_application_goes_both_ways() {
     peer.say(&mut lone, &Message::TalkResponse { id, response: b"r" });
     assert_eq!(answer(&lone, 1), Some(Answer::Talk(Bytes::from_static(b"r"))));
 }
+
+/// Who did not answer is left alone for a minute, unless it comes by itself.
+#[test]
+fn r81_who_was_silent_and_comes_back_is_pinged_back_at_once() {
+    let mut lone = node();
+    let (_, mut teller) = connected(1, NEAR);
+    let mut peer = Peer::new(2, "192.0.2.8:9000");
+    teller.connects(&mut lone);
+    let distance = peer.id.log_distance(&teller.id);
+    ask(&mut lone, 1, &Ask::FindNode(teller.record.clone(), vec![distance]));
+    teller.serves = vec![peer.record.clone()];
+    teller.answers(&mut lone);
+    assert_eq!(peer.inbox(&mut lone).len(), 1, "it was told of and is probed");
+    lone.pass(Duration::from_secs(5));
+    assert_eq!(peer.inbox(&mut lone).len(), 0, "it is left alone");
+    peer.shakes_hands(&mut lone);
+    let texts = peer.told(&mut lone);
+    let pings = texts.iter().filter(|t| matches!(Message::decode(t), Ok(Message::Ping { .. })));
+    assert_eq!(pings.count(), 1);
+}
+
+/// Nor does a stranger's word of itself have us probe our own network.
+#[test]
+fn r55_nobody_says_of_itself_that_it_is_in_our_network() {
+    let (mut lone, mut peer) = connected(1, NEAR);
+    peer.reissues(2, &["192.168.1.1:80"]);
+    lone.datagrams.clear();
+    let id = peer.request_id();
+    peer.say(&mut lone, &Message::Ping { id, enr_seq: 2 });
+    peer.answers(&mut lone);
+    lone.pass(Duration::from_secs(60));
+    let inside =
+        |(to, _): &&(std::net::SocketAddr, bytes::Bytes)| to.ip().to_string() == "192.168.1.1";
+    assert_eq!(lone.datagrams.iter().filter(inside).count(), 0);
+}

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lone::{Lone, address, config, key, node_id, operator, record};
+use lone::{Lone, address, config, key, manifest, node_id, operator, record, seen};
 use peer::hands::ping;
 use peer::{Heard, Peer, pass, settings};
 use stayfound_core::cluster::Manifest;
@@ -17,7 +17,8 @@ use stayfound_core::database::Row;
 use stayfound_core::discovery::Ask;
 use stayfound_core::discovery::message::Message;
 use stayfound_core::discovery::seeds::SEEDS_KEY;
-use stayfound_core::node::{Config, Event};
+use stayfound_core::discovery::vote::VOTES_NEEDED;
+use stayfound_core::node::{Config, Event, FLOOR_WITHIN};
 use stayfound_core::record::{Endpoints, NodeId, Signed};
 use stayfound_core::time::Mono;
 
@@ -172,6 +173,26 @@ fn a_wiped_node_learns_its_seq_from_strangers() {
     assert!(heard.iter().all(|seq| *seq > before.seq()), "{heard:?} were published");
 }
 
+/// The same, when they are asked only after our record would have been issued with it: what is
+/// found makes the record due at that very moment.
+#[test]
+fn a_record_of_ours_that_is_found_late_ends_the_wait_for_it() {
+    let before = record(0, lone::EPOCH.0 + 1_000_000_000, &["192.0.2.200:3610"]);
+    let manifest = manifest(4, lone::EPOCH.0 + 500_000_000); // the clock is behind that as well
+    let mut strangers: Vec<Peer> = (1..5).map(stranger).collect();
+    let boot: Vec<&Peer> = strangers.iter().collect();
+    let mut lone = Lone::on_host(Config { manifest, ..cluster(&boot) }, &[HOME]);
+    pass(&mut lone, &mut strangers, FLOOR_WITHIN + Duration::from_secs(3));
+    assert!(!lone.events.iter().any(|event| own_seq(event).is_some()), "it waits");
+    let mut visitor = stranger(9);
+    visitor.serves = vec![before.clone()];
+    let distance = before.node_id().log_distance(&visitor.id);
+    peer::ask(&mut lone, 1, &Ask::FindNode(visitor.record.clone(), vec![distance]));
+    visitor.answers(&mut lone);
+    let heard: Vec<u64> = lone.events.iter().filter_map(own_seq).collect();
+    assert!(!heard.is_empty() && heard.iter().all(|seq| *seq > before.seq()), "{heard:?}");
+}
+
 fn own_seq(event: &Event) -> Option<u64> {
     match event {
         Event::OwnRecord { record } => Some(record.seq()),
@@ -261,6 +282,47 @@ fn a_damaged_row_of_seeds_is_told_and_not_fatal() {
     let mut lone = started(alloy_rlp::encode(both));
     assert_eq!(damages(&lone), 1);
     assert_eq!(peer.inbox(&mut lone).len(), 1);
+}
+
+/// Whoever starts while nearly all of its network is away keeps what it knew, and finds whoever is
+/// there, even if a lookup cannot begin with all that are stored.
+#[test]
+fn seeds_outlive_a_start_at_which_hardly_anybody_answers() {
+    let mut peers: Vec<Peer> = (1..=100).map(stranger).collect();
+    let records = || peers.iter().map(|peer| Bytes::copy_from_slice(peer.record.as_bytes()));
+    let mut stored: Vec<Bytes> = records().collect();
+    stored.sort_unstable();
+    let last = peers.iter().position(|peer| peer.record.as_bytes() == &stored[99][..]).unwrap();
+    let row = Row { key: SEEDS_KEY, value: alloy_rlp::encode(stored).into() };
+    let disk = BTreeMap::<NodeId, Row>::from([(SEEDS_KEY, row.clone())]);
+    let mut lone = Lone::restarted(cluster(&[]), disk, Mono(0));
+    lone.up(HOME);
+    lone.bind("0.0.0.0:3610");
+    let mut there = [peers.swap_remove(last)];
+    pass(&mut lone, &mut there, Duration::from_secs(1200));
+    let table = lone.node.discovery().unwrap().table();
+    assert_eq!(table.verified().count(), 1, "the only one that is there is found");
+    assert_eq!(lone.disk[&SEEDS_KEY], row, "nobody is forgotten");
+}
+
+/// Behind a NAT, as many strangers as it takes say that we are somewhere else: while f + 1 operators
+/// see us, what they see counts.
+#[test]
+fn r72_what_operators_see_outranks_the_votes_of_strangers() {
+    let mut lone = Lone::settled(cluster(&[]), &["10.0.0.2"]);
+    let truth = "198.51.100.7:3610";
+    let links = [1, 2].map(|who| lone.greet(who, &format!("192.0.2.{who}:3610")));
+    links.iter().for_each(|link| lone.say(*link, &seen(truth)));
+    assert_eq!(lone.own_address(), Some(address(truth)));
+    let lie = address("203.0.113.66:3610");
+    for number in 1..=VOTES_NEEDED as u16 {
+        let mut liar = stranger(number);
+        liar.sees = lie;
+        liar.connects(&mut lone);
+    }
+    assert_eq!(lone.own_address(), Some(address(truth)), "strangers are outranked");
+    links.iter().for_each(|link| lone.close(*link));
+    assert_eq!(lone.own_address(), Some(lie), "without operators it was enough");
 }
 
 /// A node of both families is asked where our socket can send to: IPv4 first, if it can.

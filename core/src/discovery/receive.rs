@@ -82,11 +82,10 @@ impl Discovery {
         ad: &[u8],
         message: &mut [u8],
     ) -> bool {
-        if self
-            .sessions
-            .get(contact)
-            .is_some_and(|session| session.open(nonce, ad, message).is_some())
-        {
+        // What does not open keeps no session alive: anybody can send it in the peer's name.
+        let session = self.sessions.peek_mut(contact);
+        if session.is_some_and(|session| session.open(nonce, ad, message).is_some()) {
+            self.sessions.get(contact).expect("it has just opened a message");
             return true;
         }
         let pending = self.requests.pending(contact);
@@ -203,7 +202,8 @@ impl Discovery {
         }
     }
 
-    /// The order of checks of R37: node id, points, record signature, id-signature, decryption.
+    /// The order of checks of R37: the cheap ones (the ephemeral point, node id), then record
+    /// signature, id-signature, decryption.
     fn prove(
         &mut self,
         contact: &Contact,

@@ -1,8 +1,11 @@
 //! The nodes to begin with after a restart: one row of the store, rewritten when it has changed.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::Discovery;
+use super::lookup::CLOSEST;
 use crate::database::Row;
 use crate::record::{NodeId, Signed};
 
@@ -12,15 +15,27 @@ pub const SEEDS_KEY: NodeId = NodeId([0; 32]);
 pub const SEEDS_MAX: usize = 256;
 
 impl Discovery {
-    /// The row of the nodes that answered.
+    /// Whom to ask when hardly anybody is known.
+    pub(super) fn seeds(&self) -> impl Iterator<Item = &Signed> {
+        self.boot.iter().chain(&self.stored)
+    }
+
+    /// The row of the nodes that answered; while they are few, also of those of the row before:
+    /// whoever starts twice while the network is away must not have forgotten it.
     #[must_use]
     pub fn seeds_row(&self) -> Row {
-        let mut records: Vec<Bytes> = self
+        let answered: BTreeMap<NodeId, &Signed> = self
             .table
             .verified()
             .take(SEEDS_MAX)
-            .map(|node| Bytes::copy_from_slice(node.record().as_bytes()))
+            .map(|node| (node.record().node_id(), node.record()))
             .collect();
+        let few = answered.len() < CLOSEST;
+        let before =
+            self.stored.iter().filter(|seed| few && !answered.contains_key(&seed.node_id()));
+        let all = answered.values().copied().chain(before).take(SEEDS_MAX);
+        let mut records: Vec<Bytes> =
+            all.map(|record| Bytes::copy_from_slice(record.as_bytes())).collect();
         // By bytes, so that the same nodes make the same row.
         records.sort_unstable();
         Row { key: SEEDS_KEY, value: alloy_rlp::encode(records).into() }
@@ -37,7 +52,7 @@ impl Discovery {
         for bytes in records.iter().take(SEEDS_MAX) {
             match Signed::from_bytes(bytes) {
                 Ok(record) if record.node_id() == self.id => {}
-                Ok(record) => self.seeds.push(record),
+                Ok(record) => self.stored.push(record),
                 Err(_) => good = false,
             }
         }

@@ -66,8 +66,11 @@ impl Discovery {
         };
         let mut first = self.table.closest(&target, CLOSEST);
         if with_seeds {
-            let seeds = self.seeds.iter().filter_map(|seed| Some((seed.clone(), self.at(seed)?)));
-            first.extend(seeds);
+            // A lookup begins with so many only: of those that were stored each with others.
+            let mut stored: Vec<&Signed> = self.stored.iter().collect();
+            stored.sort_by_key(|seed| seed.node_id().xor(&target));
+            let seeds = self.boot.iter().chain(stored);
+            first.extend(seeds.filter_map(|seed| Some((seed.clone(), self.at(seed)?))));
         }
         let id = SeekId(self.next_seek);
         self.next_seek += 1;
@@ -123,7 +126,7 @@ impl Discovery {
         };
         self.sessions.peek(&to).is_some()
             || self.requests.is_busy(&to)
-            || self.seeds.iter().any(is_seed)
+            || self.seeds().any(is_seed)
             || self.table.probe(now, to.id, to.at)
     }
 
@@ -131,7 +134,7 @@ impl Discovery {
         let Seek { goal, lookup, with_seeds } = seek;
         let closest = lookup.closest();
         // Hardly anybody answered: those that we know have moved or gone, perhaps all at once.
-        let others = || self.seeds.iter().any(|seed| !lookup.knows(&seed.node_id()));
+        let others = || self.seeds().any(|seed| !lookup.knows(&seed.node_id()));
         if closest.len() < ALPHA && !with_seeds && others() {
             return self.begin(now, *lookup.target(), goal, true);
         }

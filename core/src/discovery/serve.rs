@@ -73,6 +73,7 @@ impl Discovery {
         // would have us probe somebody else.
         if record.endpoints().udp_addresses().any(|at| at == contact.at) {
             self.table.insert(now, record.clone(), contact.at, Origin::Inbound);
+            self.table.came_from(now, &contact.id, contact.at);
         }
     }
 
@@ -175,12 +176,13 @@ impl Discovery {
             session.record = record.clone();
         }
         let at = self.at(&record)?;
-        if record.node_id() != from.id && !relay::may_accept(at.ip(), from.at.ip()) {
+        let its_own = record.node_id() == from.id;
+        if relay::may_accept(at.ip(), from.at.ip()) {
+            let origin = if its_own { self.origin(&from.id) } else { Origin::Found };
+            self.table.insert(now, record.clone(), at, origin);
+        } else if !its_own {
             return None;
         }
-        let origin =
-            if record.node_id() == from.id { self.origin(&from.id) } else { Origin::Found };
-        self.table.insert(now, record.clone(), at, origin);
         Some(record)
     }
 

@@ -226,7 +226,21 @@ impl Table {
     /// A node that was due could not be asked, for want of room: it is due again soon.
     pub fn put_off(&mut self, now: Mono, id: &NodeId) {
         if let Some(place) = self.place(id) {
+            let at = self.node(place).at;
+            self.quiet.answered(id, at); // it was not probed after all
             self.schedule(place, now + RETRY);
+        }
+    }
+
+    /// The node has proved by a handshake that it is there: whatever did not answer there before,
+    /// it may be asked at once (R81). Verified it is only when it has answered.
+    pub fn came_from(&mut self, now: Mono, id: &NodeId, at: SocketAddr) {
+        let at = canonical(at);
+        let Some(place) = self.place(id) else { return };
+        let node = self.node(place);
+        if !node.verified && node.at == at && node.check_at.is_some() {
+            self.quiet.forget(at);
+            self.schedule(place, now);
         }
     }
 

@@ -59,10 +59,36 @@ impl Resolver {
     pub(super) fn crowded(&mut self, now: Mono, operator: OperatorIndex) {
         if let Some(search) = self.0.get_mut(&operator) {
             search.at = now + CROWDED_FOR;
+            // What did not happen makes no pause longer.
+            search.pause = search.pause.map(|pause| (pause / 2).max(LOST_FOR));
         }
     }
 
     pub(super) fn deadline(&self) -> Option<Mono> {
         self.0.values().map(|search| search.at).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chance::Chance;
+
+    #[test]
+    fn a_lookup_that_finds_no_room_is_tried_soon_and_makes_no_pause_longer() {
+        let mut jitter = Chance::new([1; 32]).stream("test");
+        let mut resolver = Resolver::default();
+        let operator = OperatorIndex(1);
+        let mut now = Mono(0);
+        resolver.start(now, operator);
+        for _ in 0..60 {
+            assert_eq!(resolver.due(now, &mut jitter), Some(operator));
+            resolver.crowded(now, operator);
+            assert_eq!(resolver.deadline(), Some(now + CROWDED_FOR));
+            now = now + CROWDED_FOR;
+        }
+        assert_eq!(resolver.due(now, &mut jitter), Some(operator));
+        let pause = resolver.deadline().unwrap() - now;
+        assert!(pause <= LOST_FOR * 5 / 4, "the first lookup is followed by a pause of {pause:?}");
     }
 }

@@ -48,7 +48,8 @@ impl Quiet {
         }
     }
 
-    fn forget(&mut self, at: SocketAddr) {
+    /// Whatever was probed there.
+    pub(super) fn forget(&mut self, at: SocketAddr) {
         if let Some((until, _)) = self.endpoints.remove(&at) {
             self.by_end.remove(&(until, at));
         }
