@@ -84,7 +84,7 @@ impl Discovery {
     ) -> bool {
         // What does not open keeps no session alive: anybody can send it in the peer's name.
         let session = self.sessions.peek_mut(contact);
-        if session.is_some_and(|session| session.open(nonce, ad, message).is_some()) {
+        if session.is_some_and(|session| session.open(now, nonce, ad, message).is_some()) {
             self.sessions.get(contact).expect("it has just opened a message");
             return true;
         }
@@ -100,7 +100,7 @@ impl Discovery {
     /// New keys are proved: there is a session now, and whoever waited for one has its turn.
     fn establish(&mut self, now: Mono, contact: Contact, record: Signed, ciphers: Ciphers) {
         match self.sessions.get(&contact) {
-            Some(session) => session.renew(record, ciphers),
+            Some(session) => session.renew(now, record, ciphers),
             None => {
                 let session = Session::new(Mask::of(&contact.id), record, ciphers);
                 self.sessions.insert(contact, session);
