@@ -263,6 +263,7 @@ impl Discovery {
     /// with must hear from where we are.
     pub fn moved(&mut self, now: Mono) {
         self.votes.clear();
+        self.acts.push_back(Act::Observed);
         if self.own.is_some() {
             self.start_or_tell(now);
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use peer::hands::{accepted, drawn, is_ponged, ping};
 use peer::{Heard, Peer, answer, ask, node};
 use stayfound_core::discovery::challenge::CHALLENGE_WITHIN;
-use stayfound_core::discovery::session::SESSIONS_MAX;
+use stayfound_core::discovery::session::{PREVIOUS_FOR, SESSIONS_MAX};
 use stayfound_core::discovery::{Answer, Ask};
 use stayfound_core::node::Counter;
 use stayfound_core::record::{Endpoints, Signed};
@@ -168,4 +168,23 @@ fn a_record_without_an_address_is_an_identity_all_the_same() {
     peer.record = Signed::sign(&peer.key, 1, &Endpoints::default());
     let (data, enr_seq) = drawn(&mut lone, &mut peer);
     accepted(&mut lone, &mut peer, &data, enr_seq);
+}
+
+/// Keys that were given up come not back because somebody sends again what was sent under them.
+#[test]
+fn a_packet_of_old_keys_that_comes_again_changes_no_keys() {
+    let mut lone = node();
+    let mut peer = Peer::new(1, NEAR);
+    peer.connects(&mut lone);
+    let old = ping(&mut peer);
+    let old = peer.seal(&old);
+    peer.shakes_hands(&mut lone);
+    peer.answers(&mut lone);
+    lone.pass(PREVIOUS_FOR);
+    peer.answers(&mut lone);
+    peer.send(&mut lone, &old);
+    assert!(matches!(peer.hear_all(&mut lone)[..], [Heard::Challenge { .. }]));
+    ask(&mut lone, 1, &Ask::Ping(peer.record.clone()));
+    peer.answers(&mut lone);
+    assert!(matches!(answer(&lone, 1), Some(Answer::Pong { .. })));
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use stayfound_core::chance::Chance;
 use stayfound_core::discovery::challenge::CHALLENGES_MAX;
+use stayfound_core::discovery::vote::VOTES_NEEDED;
 use stayfound_core::discovery::{Answer, Ask};
 use stayfound_core::keys::SecretKey;
 use stayfound_core::node::Counter;
@@ -287,12 +288,14 @@ fn honest_in_table(world: &Script, node: usize) -> usize {
 
 #[test]
 fn liars_do_not_tell_a_cluster_where_it_is() {
-    let discovery = Some(Neighbours { boots: 1, walkers: 6 + 9 });
+    /// More than it takes for a vote of strangers, each of a prefix of its own.
+    const LIARS: usize = VOTES_NEEDED + 2;
+    let discovery = Some(Neighbours { boots: 1, walkers: 6 + LIARS });
     let options =
         Options { discovery, bootstrap: Bootstrap::Discovery, forwarded: 0, ..Options::plain(4) };
     let mut world = Script::new(&options);
     let elsewhere: SocketAddr = "203.0.113.66:3610".parse().unwrap();
-    let liars = 4 + 7..4 + 7 + 9;
+    let liars = 4 + 7..4 + 7 + LIARS;
     for host in 0..4 + 7 {
         world.number(host).starts();
     }

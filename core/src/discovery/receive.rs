@@ -84,7 +84,7 @@ impl Discovery {
     ) -> bool {
         // What does not open keeps no session alive: anybody can send it in the peer's name.
         let session = self.sessions.peek_mut(contact);
-        if session.is_some_and(|session| session.open(nonce, ad, message).is_some()) {
+        if session.is_some_and(|session| session.open(now, nonce, ad, message).is_some()) {
             self.sessions.get(contact).expect("it has just opened a message");
             return true;
         }
@@ -101,7 +101,7 @@ impl Discovery {
     fn establish(&mut self, now: Mono, contact: Contact, record: Signed, ciphers: Ciphers) {
         let own_seq = self.own_seq();
         match self.sessions.get(&contact) {
-            Some(session) => session.renew(record, ciphers, own_seq),
+            Some(session) => session.renew(now, record, ciphers, own_seq),
             None => {
                 let session = Session::new(Mask::of(&contact.id), record, ciphers, own_seq);
                 self.sessions.insert(contact, session);

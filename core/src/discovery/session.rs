@@ -1,13 +1,22 @@
 //! Sessions: the keys that two endpoints share, and the nonces that they never use twice.
 
+use std::time::Duration;
+
 use super::cipher::{Cipher, Mask};
 use super::handshake::Keys;
 use super::packet::Nonce;
 use crate::chance::Stream;
 use crate::record::Signed;
+use crate::time::Mono;
 
 /// How many sessions are kept; the one used longest ago goes first (R40).
 pub const SESSIONS_MAX: usize = 1024;
+/// How long the keys before the present ones count: after handshakes that crossed, until both sides
+/// have asked each other something ([`CHECK_MIN`](super::table::CHECK_MIN)). Longer, whoever
+/// recorded a packet under them could have us write with keys that the peer has given up.
+pub const PREVIOUS_FOR: Duration = Duration::from_secs(30);
+
+const _: () = assert!(PREVIOUS_FOR.as_secs() > 2 * super::table::CHECK_MIN.as_secs());
 
 /// One direction each.
 pub(super) struct Ciphers {
@@ -44,8 +53,9 @@ pub(super) struct Session {
     pub(super) record: Signed,
     ciphers: Ciphers,
     /// Those before. Both sides may shake hands at the same moment and end with either pair;
-    /// whichever the peer goes on with is then ours as well.
+    /// whichever the peer goes on with is then ours as well, for a while.
     previous: Option<Box<Ciphers>>,
+    renewed: Mono,
     /// How many nonces were used.
     counter: u32,
     /// The seq of our own record when the keys were made.
@@ -54,15 +64,15 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(mask: Mask, record: Signed, ciphers: Ciphers, own_seq: u64) -> Self {
-        Self { mask, record, ciphers, previous: None, counter: 0, own_seq }
+        Self { mask, record, ciphers, previous: None, renewed: Mono(0), counter: 0, own_seq }
     }
 
     /// New keys that are proved: the peer has used them.
-    pub(super) fn renew(&mut self, record: Signed, ciphers: Ciphers, own_seq: u64) {
+    pub(super) fn renew(&mut self, now: Mono, record: Signed, ciphers: Ciphers, own_seq: u64) {
         self.own_seq = own_seq;
         assert_eq!(self.record.node_id(), record.node_id(), "a session is of one node");
         let before = std::mem::replace(&mut self.ciphers, ciphers);
-        self.previous = Some(Box::new(before));
+        (self.previous, self.renewed) = (Some(Box::new(before)), now);
         if record.seq() > self.record.seq() {
             self.record = record; // only a higher seq replaces what is known (R69)
         }
@@ -85,11 +95,17 @@ impl Session {
     }
 
     /// Decrypts in place; answers the length, or `None`, which leaves the message as it was.
-    pub(super) fn open(&mut self, nonce: &Nonce, ad: &[u8], message: &mut [u8]) -> Option<usize> {
+    pub(super) fn open(
+        &mut self,
+        now: Mono,
+        nonce: &Nonce,
+        ad: &[u8],
+        message: &mut [u8],
+    ) -> Option<usize> {
         if let Some(length) = self.ciphers.open(nonce, ad, message) {
             return Some(length);
         }
-        let previous = self.previous.as_mut()?;
+        let previous = self.previous.as_mut().filter(|_| now.since(self.renewed) < PREVIOUS_FOR)?;
         let length = previous.open(nonce, ad, message)?;
         std::mem::swap(&mut self.ciphers, previous);
         Some(length)
