@@ -60,7 +60,7 @@ impl FromStr for Target {
             let record = Signed::from_text(text).map_err(|why| format!("no valid ENR: {why}"))?;
             return Ok(Self::Record(record));
         }
-        text.parse().map(Self::Id).map_err(|why| format!("neither an ENR (enr:...): {why}"))
+        text.parse().map(Self::Id).map_err(|why| format!("no ENR (enr:...), and {why}"))
     }
 }
 
