@@ -352,6 +352,8 @@ impl Daemon {
         let mut shows = !is_frequent(&input);
         let mut outputs = std::mem::take(&mut self.outputs);
         self.wake_at = step(&mut self.node, now, input, |output| outputs.push(output));
+        // A hello says nothing to the application if the peer was linked before, but shows a link.
+        shows |= matches!(input, Input::LinkBytes { .. }) && !outputs.is_empty();
         for output in outputs.drain(..) {
             shows |= !is_counted_only(&output);
             self.perform(output);
