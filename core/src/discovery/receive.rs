@@ -8,7 +8,7 @@ use super::contact::Contact;
 use super::handshake::{self, ChallengeData};
 use super::message::Message;
 use super::packet::{self, CHALLENGEABLE_BYTES_MIN, Kind, PACKET_BYTES_MAX, Packet};
-use super::request::State;
+use super::request::{Pending, State};
 use super::send::iv;
 use super::session::{Ciphers, Session};
 use super::{Discovery, is_limited};
@@ -92,14 +92,14 @@ impl Discovery {
         if pending.is_none_or(|pending| pending.open(nonce, ad, message).is_none()) {
             return false;
         }
-        let (ciphers, record) = self.requests.proved(contact).expect("they have just decrypted");
-        self.establish(now, *contact, record, ciphers);
+        let (pending, record) = self.requests.proved(contact).expect("they have just decrypted");
+        self.establish(now, *contact, record, pending);
         true
     }
 
     /// New keys are proved: there is a session now, and whoever waited for one has its turn.
-    fn establish(&mut self, now: Mono, contact: Contact, record: Signed, ciphers: Ciphers) {
-        let own_seq = self.own_seq();
+    fn establish(&mut self, now: Mono, contact: Contact, record: Signed, keys: Pending) {
+        let Pending { ciphers, own_seq } = keys;
         match self.sessions.get(&contact) {
             Some(session) => session.renew(now, record, ciphers, own_seq),
             None => {
@@ -190,7 +190,9 @@ impl Discovery {
         match self.prove(&contact, handshake, &data, stored, (nonce, ad, message)) {
             Ok((record, ciphers)) => {
                 self.challenges.met(&contact);
-                self.establish(now, contact, record.clone(), ciphers);
+                // It has found us where we are now.
+                let keys = Pending { ciphers, own_seq: self.own_seq() };
+                self.establish(now, contact, record.clone(), keys);
                 self.met(now, contact, &record);
                 true
             }

@@ -111,6 +111,13 @@ pub(super) struct Request {
     pub(super) received: usize,
 }
 
+/// The keys of a handshake that we sent.
+pub(super) struct Pending {
+    pub(super) ciphers: Ciphers,
+    /// The seq of the record that we sent, or that the peer has.
+    pub(super) own_seq: u64,
+}
+
 /// What is under way with one contact, while anything is.
 #[derive(Default)]
 struct Line {
@@ -121,7 +128,7 @@ struct Line {
     /// The request that opens a session, while there is none.
     opening: Option<u64>,
     /// The keys of a handshake that we sent: valid when the peer has used them (R32).
-    pending: Option<Ciphers>,
+    pending: Option<Pending>,
 }
 
 /// All requests.
@@ -270,7 +277,7 @@ impl Requests {
 
     /// A challenge voids every other request in flight to that contact (R33): they wait until the
     /// handshake is answered.
-    pub(super) fn challenged(&mut self, now: Mono, id: u64, pending: Ciphers) {
+    pub(super) fn challenged(&mut self, now: Mono, id: u64, pending: Pending) {
         let line = self.line(id);
         (line.opening, line.pending) = (Some(id), Some(pending));
         let others: Vec<u64> = line.requests.iter().copied().filter(|other| *other != id).collect();
@@ -287,15 +294,15 @@ impl Requests {
 
     /// The keys of a handshake of ours that the contact has not yet used.
     pub(super) fn pending(&self, contact: &Contact) -> Option<&Ciphers> {
-        self.lines.get(contact)?.pending.as_ref()
+        self.lines.get(contact)?.pending.as_ref().map(|pending| &pending.ciphers)
     }
 
     /// The contact has used the keys of our handshake: answers them, and its record.
-    pub(super) fn proved(&mut self, contact: &Contact) -> Option<(Ciphers, Signed)> {
+    pub(super) fn proved(&mut self, contact: &Contact) -> Option<(Pending, Signed)> {
         let line = self.lines.get_mut(contact)?;
-        let ciphers = line.pending.take()?;
+        let pending = line.pending.take()?;
         let opening = line.opening.expect("the request that shook hands is under way");
-        Some((ciphers, self.all[&opening].record.clone()))
+        Some((pending, self.all[&opening].record.clone()))
     }
 
     /// There is a session now: whose turn has come. A request that was to open one goes out again,

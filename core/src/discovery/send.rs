@@ -7,7 +7,7 @@ use super::contact::Contact;
 use super::handshake::{self, ChallengeData};
 use super::message::Message;
 use super::packet::{self, Nonce, RANDOM_BYTES};
-use super::request::{Body, Purpose, Request, State};
+use super::request::{Body, Pending, Purpose, Request, State};
 use super::session::{self, Ciphers, Session};
 use super::table::Origin;
 use super::{Act, Answer, Discovery};
@@ -110,7 +110,8 @@ impl Discovery {
             ciphers.write(),
             &request.message(id, own.seq()),
         );
-        self.requests.challenged(now, id, ciphers);
+        let pending = Pending { ciphers, own_seq: own.seq() };
+        self.requests.challenged(now, id, pending);
         self.requests.sent(now, id, State::Handshaken(nonce));
         self.emit(to.at, bytes);
         self.count(Counter::HandshakesSent);

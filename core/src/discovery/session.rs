@@ -58,7 +58,7 @@ pub(super) struct Session {
     renewed: Mono,
     /// How many nonces were used.
     counter: u32,
-    /// The seq of our own record when the keys were made.
+    /// The seq of our own record that the node has, as far as we have shown it.
     own_seq: u64,
 }
 
@@ -69,7 +69,7 @@ impl Session {
 
     /// New keys that are proved: the peer has used them.
     pub(super) fn renew(&mut self, now: Mono, record: Signed, ciphers: Ciphers, own_seq: u64) {
-        self.own_seq = own_seq;
+        self.own_seq = self.own_seq.max(own_seq);
         assert_eq!(self.record.node_id(), record.node_id(), "a session is of one node");
         let before = std::mem::replace(&mut self.ciphers, ciphers);
         (self.previous, self.renewed) = (Some(Box::new(before)), now);
@@ -78,7 +78,7 @@ impl Session {
         }
     }
 
-    /// Whether it is of a time when our record was another than that of this seq.
+    /// Whether the node may not have our record of this seq.
     pub(super) fn is_before(&self, own_seq: u64) -> bool {
         self.own_seq < own_seq
     }
