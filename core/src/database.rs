@@ -107,16 +107,6 @@ impl Database {
         self.get(node).is_none_or(|entry| entry.versions.wants(claimed))
     }
 
-    /// Whether merging this record would change anything.
-    #[must_use]
-    pub fn wants_signed(&self, record: &Signed) -> bool {
-        self.get(&record.node_id()).is_none_or(|entry| {
-            let mut merged = entry.versions.clone();
-            merged.merge(record.clone());
-            merged != entry.versions
-        })
-    }
-
     /// Merges a record. After a verdict other than [`Verdict::Stale`] the node's row is to be
     /// persisted.
     #[must_use = "what changed must be persisted"]

@@ -11,7 +11,7 @@ use crate::count::Counter;
 use crate::database::Row;
 use crate::discovery::{Act, Answer, Discovery, Settings};
 use crate::keys::SecretKey;
-use crate::record::Signed;
+use crate::record::{Claimed, Signed};
 use crate::time::Mono;
 
 /// How often the nodes that answer are written down, if they are others than before.
@@ -191,7 +191,8 @@ impl Node {
     /// from here on it is as good as one that a peer sent.
     fn discovered(&mut self, record: Signed) {
         let Some(news) = self.manifest.authorise(record) else { return };
-        if !self.database.wants_signed(news.record()) {
+        let claimed = Claimed::parse(news.record().as_bytes()).expect("a signed record is one");
+        if !self.database.wants(&news.record().node_id(), &claimed) {
             return;
         }
         let change = Waiting { from: None, news };

@@ -11,13 +11,12 @@ use stayfound_core::cluster::{Manifest, OperatorIndex};
 use stayfound_core::discovery::Settings;
 use stayfound_core::record::Signed;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::node::parse_node;
+use super::node::{self, parse_node};
 use super::printer::Printer;
 use super::report::{self, hex};
-use super::{Failure, LAST_WITHIN, STOP_WITHIN, stop_requested};
+use super::{Failure, LAST_WITHIN, stop_requested};
 use crate::config::{Checked, Config, Hint, parse_address};
 use crate::mesh::Mesh;
 use crate::status::{Status, name};
@@ -104,8 +103,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         told = teller.tell_all(&mesh) => Some(told),
         () = &mut stop => None,
     };
-    let stopped = timeout(STOP_WITHIN, mesh.stop()).await;
-    stopped.map_err(|_| Failure::running("the node did not stop in time"))??;
+    node::stop(mesh).await?;
     match ended {
         None => {
             teller.stopped();
