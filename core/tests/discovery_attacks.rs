@@ -11,6 +11,7 @@ use lone::{Lone, address, config, node_id};
 use peer::hands::{accepted, drawn, is_ponged, ping, refused};
 use peer::{Forgery, Heard, Peer, answer, ask, key, key_at, node, nodes, pass, settings};
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use stayfound_core::discovery::budget::HANDSHAKES_PER_PREFIX_AT_ONCE;
 use stayfound_core::discovery::challenge::{CHALLENGES_MAX, FAILURES_MAX};
 use stayfound_core::discovery::lookup::QUERIES_MAX;
@@ -51,7 +52,12 @@ fn forged() -> impl Strategy<Value = Forged> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(
+            env!("CARGO_MANIFEST_DIR"), "/../proptest-regressions/discovery_attacks.txt"
+        )))),
+        ..ProptestConfig::with_cases(64)
+    })]
 
     /// Reflection: an address that has not proved itself is never sent more than came from it.
     #[test]

@@ -12,6 +12,7 @@ use lone::Lone;
 use peer::hands::{drawn, is_ponged, ping};
 use peer::{Heard, Peer, answer, ask};
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use stayfound_core::discovery::message::Message;
 use stayfound_core::discovery::{Answer, Ask};
 use stayfound_core::record::NodeId;
@@ -213,7 +214,12 @@ impl Bench {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(
+            env!("CARGO_MANIFEST_DIR"), "/../proptest-regressions/discovery_fuzz.txt"
+        )))),
+        ..ProptestConfig::with_cases(96)
+    })]
 
     #[test]
     fn r06_any_packets_in_any_order(steps in prop::collection::vec(step(), 1..120)) {
