@@ -10,7 +10,10 @@ use std::fmt;
 use crate::keys::{PublicKey, SecretKey};
 use crate::record::{Endpoints, NodeId, Signed};
 
+pub mod authorisation;
+pub mod check;
 pub mod lock;
+pub mod shares;
 
 /// The most operators a cluster has (charon's SSZ list limit).
 pub const OPERATORS_MAX: usize = 256;

@@ -1,6 +1,6 @@
 //! The only room that names a curve crate: secp256k1 node keys with deterministic signing
-//! (RFC 6979, low S) and key agreement. k256 by default; the feature `libsecp256k1` swaps in the
-//! C library; both give the same bytes.
+//! (RFC 6979, low S) and key agreement, and [`bls`], the keys of validators and their shares.
+//! secp256k1 by k256; the feature `libsecp256k1` swaps in the C library; both give the same bytes.
 
 use std::fmt;
 
@@ -9,6 +9,7 @@ use self::k256 as curve;
 #[cfg(feature = "libsecp256k1")]
 use self::libsecp256k1 as curve;
 
+pub mod bls;
 pub mod k256;
 #[cfg(feature = "libsecp256k1")]
 pub mod libsecp256k1;

@@ -1,0 +1,80 @@
+//! What was looked at in a lock or manifest, and what came of it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How many faults of one kind a sentence names; the rest are counted.
+const NAMED_MAX: usize = 8;
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// What was looked at.
+    pub name: String,
+    /// What came of it.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// What came of a check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", content = "why", rename_all = "snake_case")]
+pub enum Outcome {
+    /// It holds.
+    Passed,
+    /// It does not hold: the place, what was expected, what was found.
+    Failed(String),
+    /// There is nothing to look at, or no way to look at it here: why.
+    NotApplicable(String),
+}
+
+impl Check {
+    /// It holds.
+    #[must_use]
+    pub fn passed(name: impl Into<String>) -> Self {
+        Self { name: name.into(), outcome: Outcome::Passed }
+    }
+
+    /// It does not hold.
+    #[must_use]
+    pub fn failed(name: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { name: name.into(), outcome: Outcome::Failed(why.into()) }
+    }
+
+    /// It could not be looked at.
+    #[must_use]
+    pub fn not_applicable(name: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { name: name.into(), outcome: Outcome::NotApplicable(why.into()) }
+    }
+
+    /// It holds if there are no faults; otherwise it names them, the first ones.
+    #[must_use]
+    pub fn faultless<F: fmt::Display>(name: impl Into<String>, faults: &[F]) -> Self {
+        if faults.is_empty() {
+            return Self::passed(name);
+        }
+        let named = faults.iter().take(NAMED_MAX).map(F::to_string);
+        let mut why = named.collect::<Vec<_>>().join("; ");
+        if faults.len() > NAMED_MAX {
+            why += &format!("; and {} more", faults.len() - NAMED_MAX);
+        }
+        Self::failed(name, why)
+    }
+
+    /// Whether it failed.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        matches!(self.outcome, Outcome::Failed(_))
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.outcome {
+            Outcome::Passed => write!(f, "{}: passed", self.name),
+            Outcome::Failed(why) => write!(f, "{}: failed: {why}", self.name),
+            Outcome::NotApplicable(why) => write!(f, "{}: not applicable: {why}", self.name),
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! The keys of a cluster's validators and their shares: whether they are points of the group,
+//! differ, and lie on the polynomials that they are said to be of.
+//!
+//! All of it is done in one weighted sum per operator. The weight t(v) of a validator follows from
+//! the hash of every key in the file, so nobody can choose keys that take each other away. With
+//! W(i) = Σ t(v) · share(v, i) of operator i, and W(0) of the validators' own keys:
+//! - the shares of each validator lie on a polynomial of degree below the threshold, through its
+//!   key at 0, exactly if Σ q(i) / Π (i − j) · W(i) is nothing, for a random polynomial q of the
+//!   complementary degree (the dual code; Cascudo and David 2017, "SCRAPE", §2.1);
+//! - W(i) is the key under which operator i's combined authorisation verifies (Boneh, Drijvers and
+//!   Neven 2018), see [`authorisation`](super::authorisation).
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
+use std::ops::Range;
+
+use sha2::{Digest, Sha256};
+
+use super::check::Check;
+use crate::keys::bls::{self, KeySum, PointError, PublicKey, Scalar, Weight};
+
+/// The most validators that a cluster has (charon's SSZ list limit).
+pub const VALIDATORS_MAX: usize = 65_536;
+
+/// A validator: what a file says of its keys, looked at by nobody yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Validator {
+    /// Its key, compressed.
+    pub public_key: [u8; 48],
+    /// Its shares, compressed: operator i holds the value at i + 1.
+    pub shares: Vec<[u8; 48]>,
+}
+
+/// The keys of a cluster: of each validator as many shares as there are operators.
+#[derive(Clone, Copy, Debug)]
+pub struct Keys<'a> {
+    validators: &'a [Validator],
+    operators: usize,
+    threshold: usize,
+    transcript: [u8; 32],
+}
+
+/// A validator that has another number of shares than there are operators, or a threshold that
+/// there cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShapeError {
+    /// Another number of shares.
+    Shares {
+        /// The validator.
+        validator: usize,
+        /// Its shares.
+        shares: usize,
+        /// The operators.
+        operators: usize,
+    },
+    /// The threshold is 0 or above the number of operators.
+    Threshold {
+        /// The threshold.
+        threshold: usize,
+        /// The operators.
+        operators: usize,
+    },
+}
+
+impl fmt::Display for ShapeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shares { validator, shares, operators } => write!(
+                f,
+                "validator {validator}: expected {operators} shares, one for each operator, found \
+                 {shares}"
+            ),
+            Self::Threshold { threshold, operators } => {
+                write!(f, "expected a threshold from 1 to {operators}, found {threshold}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ShapeError {}
+
+/// Some of the validators, to be looked at on a thread of its own.
+#[derive(Clone, Debug)]
+pub struct Part<'a> {
+    keys: Keys<'a>,
+    range: Range<usize>,
+}
+
+/// What came of a part.
+#[derive(Clone, Debug)]
+pub struct Partial {
+    points: Vec<PointFault>,
+    repeated: Vec<Repeated>,
+    off: Vec<OffPolynomial>,
+    sums: Option<Sums>,
+}
+
+/// Sums over validators.
+#[derive(Clone, Debug)]
+pub struct Sums {
+    /// Of every share of every operator: what charon's signature aggregate verifies under.
+    pub all: KeySum,
+    /// Of each operator's shares, weighted: what its combined authorisation verifies under.
+    pub operators: Vec<KeySum>,
+}
+
+/// What all parts came to.
+#[derive(Clone, Debug)]
+pub struct Concluded {
+    /// Validator keys, distinct keys, share polynomials.
+    pub checks: Vec<Check>,
+    /// The sums, if every key is a point.
+    pub sums: Option<Sums>,
+}
+
+/// A key of a validator: its own or an operator's share.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    validator: usize,
+    /// 0 for the validator's own, i + 1 for operator i's.
+    column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "validator {}", self.validator)?;
+        match self.column {
+            0 => f.write_str(", its public key"),
+            column => write!(f, ", share of operator {}", column - 1),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct PointFault {
+    place: Place,
+    bytes: [u8; 48],
+    why: PointError,
+}
+
+impl fmt::Display for PointFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: expected a public key, found {} (0x", self.place, self.why)?;
+        self.bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str(")")
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Repeated(Place, Place);
+
+impl fmt::Display for Repeated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} and {}: expected two keys, found one and the same", self.0, self.1)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct OffPolynomial {
+    validator: usize,
+    threshold: usize,
+    /// The only one without which the others fit.
+    culprit: Option<Place>,
+}
+
+impl fmt::Display for OffPolynomial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { validator, threshold, culprit } = self;
+        match culprit {
+            Some(place) => write!(f, "{place}")?,
+            None => write!(f, "validator {validator}")?,
+        }
+        write!(
+            f,
+            ": expected key and shares on one polynomial of degree {}, found one of another",
+            threshold - 1
+        )
+    }
+}
+
+impl<'a> Keys<'a> {
+    /// The keys of a cluster of this shape.
+    ///
+    /// # Errors
+    /// [`ShapeError`]: the first validator that does not have it, or a threshold out of range.
+    pub fn new(
+        validators: &'a [Validator],
+        operators: usize,
+        threshold: usize,
+    ) -> Result<Self, ShapeError> {
+        if !(1..=operators).contains(&threshold) {
+            return Err(ShapeError::Threshold { threshold, operators });
+        }
+        for (index, validator) in validators.iter().enumerate() {
+            let shares = validator.shares.len();
+            if shares != operators {
+                return Err(ShapeError::Shares { validator: index, shares, operators });
+            }
+        }
+        let mut hash = Sha256::new();
+        hash.update(b"stayfound key shares");
+        for count in [validators.len(), operators, threshold] {
+            hash.update((count as u64).to_be_bytes());
+        }
+        for validator in validators {
+            hash.update(validator.public_key);
+            hash.update(validator.shares.as_flattened());
+        }
+        Ok(Self { validators, operators, threshold, transcript: hash.finalize().into() })
+    }
+
+    /// The validators.
+    #[must_use]
+    pub fn validators(&self) -> &'a [Validator] {
+        self.validators
+    }
+
+    /// How many operators there are.
+    #[must_use]
+    pub fn operators(&self) -> usize {
+        self.operators
+    }
+
+    /// The weights of these validators.
+    #[must_use]
+    pub fn weights(&self, range: Range<usize>) -> Vec<Weight> {
+        bls::weights(b"validator", &self.transcript, range)
+    }
+
+    /// The work, in at most so many parts of equal size.
+    #[must_use]
+    pub fn parts(&self, count: usize) -> Vec<Part<'a>> {
+        ranges(self.validators.len(), count).map(|range| Part { keys: *self, range }).collect()
+    }
+
+    /// What the parts came to, all of them, in any order.
+    #[must_use]
+    pub fn conclude(&self, partials: Vec<Partial>) -> Concluded {
+        let (mut points, mut repeated, mut off) = (Vec::new(), self.repeated_keys(), Vec::new());
+        let mut sums = Some(None::<Sums>);
+        for partial in partials {
+            points.extend(partial.points);
+            repeated.extend(partial.repeated);
+            off.extend(partial.off);
+            sums = match (sums, partial.sums) {
+                (Some(Some(mut sums)), Some(more)) => {
+                    sums.add(&more);
+                    Some(Some(sums))
+                }
+                (Some(None), Some(more)) => Some(Some(more)),
+                (_, None) | (None, _) => None,
+            };
+        }
+        points.sort_by_key(|fault| (fault.place.validator, fault.place.column));
+        let polynomials = match points.is_empty() {
+            true => Check::faultless(POLYNOMIALS, &off),
+            false => Check::not_applicable(POLYNOMIALS, "some of the keys are none"),
+        };
+        let checks = vec![
+            Check::faultless("validator keys", &points),
+            Check::faultless("distinct keys", &repeated),
+            polynomials,
+        ];
+        Concluded { checks, sums: sums.flatten() }
+    }
+
+    /// Validators that have one key.
+    fn repeated_keys(&self) -> Vec<Repeated> {
+        let keys = self.validators.iter().enumerate();
+        let keys = keys.map(|(validator, it)| (Place { validator, column: 0 }, &it.public_key));
+        repeated(keys)
+    }
+}
+
+const POLYNOMIALS: &str = "share polynomials";
+
+/// The numbers below `length` in at most `count` ranges, of which none is empty and no two differ
+/// by more than one.
+pub(super) fn ranges(length: usize, count: usize) -> impl Iterator<Item = Range<usize>> {
+    let count = count.clamp(1, length.max(1));
+    (0..count).map(move |part| part * length / count..(part + 1) * length / count)
+}
+
+fn repeated<'k>(keys: impl Iterator<Item = (Place, &'k [u8; 48])>) -> Vec<Repeated> {
+    let mut seen = BTreeMap::new();
+    let again = |(place, key)| match seen.entry(key) {
+        Entry::Occupied(first) => Some(Repeated(*first.get(), place)),
+        Entry::Vacant(free) => {
+            free.insert(place);
+            None
+        }
+    };
+    keys.filter_map(again).collect()
+}
+
+impl Sums {
+    fn add(&mut self, more: &Self) {
+        self.all.add(&more.all);
+        assert_eq!(self.operators.len(), more.operators.len(), "parts of one cluster");
+        for (sum, more) in self.operators.iter_mut().zip(&more.operators) {
+            sum.add(more);
+        }
+    }
+}
+
+impl Part<'_> {
+    /// Looks at the keys of these validators.
+    #[must_use]
+    pub fn run(&self) -> Partial {
+        let repeated = self.range.clone().flat_map(|validator| {
+            let shares = self.keys.validators[validator].shares.iter().enumerate();
+            repeated(shares.map(|(at, key)| (Place { validator, column: at + 1 }, key)))
+        });
+        let repeated = repeated.collect();
+        match self.columns() {
+            Err(points) => Partial { points, repeated, off: Vec::new(), sums: None },
+            Ok(columns) => {
+                let (off, sums) = self.sum(&columns);
+                Partial { points: Vec::new(), repeated, off, sums }
+            }
+        }
+    }
+
+    /// The points: a column of the validators' own keys, then one of each operator's shares.
+    fn columns(&self) -> Result<Vec<Vec<PublicKey>>, Vec<PointFault>> {
+        let mut faults = Vec::new();
+        let mut columns = vec![Vec::with_capacity(self.range.len()); self.keys.operators + 1];
+        for index in self.range.clone() {
+            let validator = &self.keys.validators[index];
+            let keys = std::iter::once(&validator.public_key).chain(&validator.shares);
+            for ((column, points), bytes) in columns.iter_mut().enumerate().zip(keys) {
+                match PublicKey::from_bytes(bytes) {
+                    Ok(point) => points.push(point),
+                    Err(why) => {
+                        let place = Place { validator: index, column };
+                        faults.push(PointFault { place, bytes: *bytes, why });
+                    }
+                }
+            }
+        }
+        if faults.is_empty() { Ok(columns) } else { Err(faults) }
+    }
+
+    fn sum(&self, columns: &[Vec<PublicKey>]) -> (Vec<OffPolynomial>, Option<Sums>) {
+        if self.range.is_empty() {
+            return (Vec::new(), None);
+        }
+        let weights = self.keys.weights(self.range.clone());
+        let weighted: Vec<_> =
+            columns.iter().map(|column| KeySum::weigh(column, &weights)).collect();
+        let places: Vec<_> = (0..=self.keys.operators as u64).collect();
+        let off = match self.on_polynomial(&places, &weighted) {
+            true => Vec::new(),
+            false => self.off_polynomial(columns),
+        };
+        let of_column = |column: &Vec<PublicKey>| KeySum::of(column).expect("no empty range");
+        let mut all = of_column(&columns[1]);
+        columns[2..].iter().for_each(|column| all.add(&of_column(column)));
+        (off, Some(Sums { all, operators: weighted[1..].to_vec() }))
+    }
+
+    /// Whether there is a polynomial of degree below the threshold with these values.
+    fn on_polynomial(&self, places: &[u64], values: &[KeySum]) -> bool {
+        let Some(degree) = places.len().checked_sub(self.keys.threshold + 1) else {
+            return true; // as many values as coefficients
+        };
+        let random = bls::weights(b"polynomial", &self.keys.transcript, 0..degree + 1);
+        let random: Vec<_> = random.iter().map(Scalar::from).collect();
+        let factor = |at: &u64| {
+            let others = places.iter().filter(|other| *other != at);
+            let differences = others.map(|other| Scalar::from(*at).minus(&Scalar::from(*other)));
+            let product = differences.fold(Scalar::from(1), |product, it| product.times(&it));
+            Scalar::evaluate(&random, *at).times(&product.inverse())
+        };
+        let factors: Vec<_> = places.iter().map(factor).collect();
+        KeySum::combine(values, &factors).is_infinity()
+    }
+
+    /// One by one, who is off.
+    fn off_polynomial(&self, columns: &[Vec<PublicKey>]) -> Vec<OffPolynomial> {
+        let off = self.range.clone().enumerate().filter_map(|(row, validator)| {
+            let keys: Vec<_> = columns.iter().map(|column| KeySum::from(&column[row])).collect();
+            let fits = |without: Option<usize>| {
+                let columns = (0..keys.len()).filter(|column| Some(*column) != without);
+                let (places, keys): (Vec<_>, Vec<_>) =
+                    columns.map(|column| (column as u64, keys[column])).unzip();
+                self.on_polynomial(&places, &keys)
+            };
+            // Without one there must still be one more than the coefficients, or anything fits.
+            let tells = keys.len() > self.keys.threshold + 1;
+            let culprits = || (0..keys.len()).filter(|column| tells && fits(Some(*column)));
+            (!fits(None)).then(|| OffPolynomial {
+                validator,
+                threshold: self.keys.threshold,
+                culprit: culprits().next().map(|column| Place { validator, column }),
+            })
+        });
+        let off: Vec<_> = off.collect();
+        assert!(!off.is_empty(), "a sum of polynomials of low degree is one");
+        off
+    }
+}

@@ -1,0 +1,337 @@
+//! Key shares and the authorisations that they sign: what holds of any cluster, and what a liar
+//! may try.
+
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+use stayfound_core::cluster::OperatorIndex;
+use stayfound_core::cluster::authorisation::{
+    Authorisation, AuthorisationError, ClusterId, message, sign,
+};
+use stayfound_core::cluster::check::Outcome;
+use stayfound_core::cluster::shares::{Concluded, Keys, ShapeError, Validator};
+use stayfound_core::keys;
+use stayfound_core::keys::bls::{Domain, SecretKey, Signature, SignatureSum};
+
+/// A cluster whose secrets are known: `secrets[validator][operator]`.
+#[derive(Clone, Debug)]
+struct Cluster {
+    threshold: usize,
+    secrets: Vec<Vec<SecretKey>>,
+    validators: Vec<Validator>,
+}
+
+fn secret(bytes: [u8; 32]) -> SecretKey {
+    let mut bytes = bytes;
+    bytes[0] &= 0x3f; // below the order
+    bytes[31] |= 1;
+    SecretKey::from_bytes(&bytes).expect("in range")
+}
+
+fn cluster(threshold: usize, operators: usize, coefficients: &[Vec<[u8; 32]>]) -> Cluster {
+    let (mut secrets, mut validators) = (Vec::new(), Vec::new());
+    for coefficients in coefficients {
+        let coefficients: Vec<_> = coefficients.iter().map(|it| secret(*it)).collect();
+        let shares = SecretKey::split(&coefficients, operators).expect("no share is zero");
+        validators.push(Validator {
+            public_key: coefficients[0].public_key().to_bytes(),
+            shares: shares.iter().map(|share| share.public_key().to_bytes()).collect(),
+        });
+        secrets.push(shares);
+    }
+    Cluster { threshold, secrets, validators }
+}
+
+impl Cluster {
+    fn operators(&self) -> usize {
+        self.secrets[0].len()
+    }
+
+    fn keys(&self) -> Keys<'_> {
+        Keys::new(&self.validators, self.operators(), self.threshold).expect("of one shape")
+    }
+
+    fn of(&self, operator: usize) -> Vec<SecretKey> {
+        self.secrets.iter().map(|shares| shares[operator].clone()).collect()
+    }
+
+    fn conclude(&self, parts: usize) -> Concluded {
+        let keys = self.keys();
+        let parts = keys.parts(parts);
+        keys.conclude(parts.iter().rev().map(|part| part.run()).collect())
+    }
+
+    /// Whether this authorises the message for the operator.
+    fn verify(
+        &self,
+        authorisation: &Authorisation,
+        operator: usize,
+        message: &[u8],
+        parts: usize,
+    ) -> Result<(), AuthorisationError> {
+        let sums = self.conclude(parts).sums.expect("the keys are points");
+        let keys = self.keys();
+        let parts = authorisation.parts(&keys, parts)?;
+        let partials = parts.iter().map(|part| part.run());
+        authorisation.conclude(&sums.operators[operator], partials, message)
+    }
+}
+
+prop_compose! {
+    fn any_cluster()(operators in 1usize..7, validators in 1usize..5)(
+        // With a threshold of one all shares of a validator are one key, which is refused.
+        threshold in operators.min(2)..=operators,
+        operators in Just(operators),
+        coefficients in prop::collection::vec(
+            prop::collection::vec(any::<[u8; 32]>(), operators), validators),
+    ) -> Cluster {
+        let coefficients: Vec<_> =
+            coefficients.iter().map(|all| all[..threshold].to_vec()).collect();
+        cluster(threshold, operators, &coefficients)
+    }
+}
+
+fn all_passed(concluded: &Concluded) -> bool {
+    concluded.checks.iter().all(|check| check.outcome == Outcome::Passed)
+}
+
+fn id() -> ClusterId {
+    ClusterId::Lock { uuid: "6F7A".into(), hash: [7; 32] }
+}
+
+fn enr_key(place: u8) -> keys::PublicKey {
+    keys::SecretKey::from_bytes(&[place; 32]).expect("in range").public_key()
+}
+
+fn failure(concluded: &Concluded, name: &str) -> String {
+    let check = concluded.checks.iter().find(|check| check.name == name).expect("it is there");
+    match &check.outcome {
+        Outcome::Failed(why) => why.clone(),
+        other => panic!("{name} was to fail: {other:?}"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 24,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(
+            env!("CARGO_MANIFEST_DIR"), "/../proptest-regressions/shares.txt"
+        )))),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn what_was_split_lies_on_polynomials(cluster in any_cluster(), parts in 1usize..6) {
+        let concluded = cluster.conclude(parts);
+        prop_assert!(all_passed(&concluded), "{:?}", concluded.checks);
+    }
+
+    /// However the work is cut, the sums are the same.
+    #[test]
+    fn parts_add_up(cluster in any_cluster(), parts in 2usize..6) {
+        let [one, many] = [1, parts].map(|parts| cluster.conclude(parts).sums.expect("points"));
+        let apart = |sums: &stayfound_core::cluster::shares::Sums| format!("{sums:?}");
+        // Projective coordinates differ; a signature of the sum does not care.
+        let all = SecretKey::weigh(
+            &cluster.secrets.concat(),
+            &vec![1u128.to_le_bytes(); cluster.secrets.len() * cluster.operators()],
+        );
+        if let Some(all) = all {
+            let signature = all.sign(Domain::ETH2, b"lock");
+            prop_assert!(one.all.verifies(Domain::ETH2, b"lock", &signature), "{}", apart(&one));
+            prop_assert!(many.all.verifies(Domain::ETH2, b"lock", &signature), "{}", apart(&many));
+        }
+    }
+
+    /// Any two shares of a validator, or the shares of two validators, changed places.
+    #[test]
+    fn swapped_shares_are_told(
+        cluster in any_cluster(),
+        validator in any::<prop::sample::Index>(),
+        places in any::<[prop::sample::Index; 2]>(),
+    ) {
+        let mut cluster = cluster;
+        let operators = cluster.operators();
+        let [a, b] = places.map(|place| place.index(operators));
+        // Where all must sign, any shares lie on some polynomial of so high a degree, and two that
+        // changed places may even lie on one through the key: (−1)^i · C(n, i) can be the same.
+        prop_assume!(a != b && cluster.threshold < operators);
+        let validator = validator.index(cluster.validators.len());
+        cluster.validators[validator].shares.swap(a, b);
+        let why = failure(&cluster.conclude(2), "share polynomials");
+        prop_assert!(why.contains(&format!("validator {validator}")), "{why}");
+    }
+
+    #[test]
+    fn shares_authorise_their_message_alone(
+        cluster in any_cluster(),
+        operator in any::<prop::sample::Index>(),
+        parts in 1usize..4,
+    ) {
+        let operator = operator.index(cluster.operators());
+        let index = OperatorIndex(operator as u8);
+        let said = message(&id(), index, &enr_key(1));
+        let secrets = cluster.of(operator);
+        let combined = sign(&cluster.keys(), &secrets, &said).expect("not zero");
+        let each = secrets.iter().map(|it| it.sign(Domain::AUTHORISATION, &said).to_bytes());
+        let each = Authorisation::Each(each.collect());
+        for authorisation in [&combined, &each] {
+            prop_assert_eq!(cluster.verify(authorisation, operator, &said, parts), Ok(()));
+            let other_hash = ClusterId::Lock { uuid: "6F7A".into(), hash: [8; 32] };
+            let other_uuid = ClusterId::Lock { uuid: "6F7B".into(), hash: [7; 32] };
+            for other in [
+                message(&id(), index, &enr_key(2)),
+                message(&id(), OperatorIndex(index.0 + 1), &enr_key(1)),
+                message(&other_hash, index, &enr_key(1)),
+                message(&other_uuid, index, &enr_key(1)),
+                message(&ClusterId::Own([7; 32]), index, &enr_key(1)),
+            ] {
+                let verdict = cluster.verify(authorisation, operator, &other, parts);
+                prop_assert_eq!(verdict, Err(AuthorisationError::Combined));
+            }
+            for other in (0..cluster.operators()).filter(|other| *other != operator) {
+                let verdict = cluster.verify(authorisation, other, &said, parts);
+                prop_assert_eq!(verdict, Err(AuthorisationError::Combined));
+            }
+        }
+    }
+
+    #[test]
+    fn the_culprit_among_signatures_is_named(
+        cluster in any_cluster(),
+        culprit in any::<prop::sample::Index>(),
+    ) {
+        let said = message(&id(), OperatorIndex(0), &enr_key(1));
+        let mut each: Vec<_> = cluster.of(0).iter()
+            .map(|it| it.sign(Domain::AUTHORISATION, &said).to_bytes()).collect();
+        let culprit = culprit.index(each.len());
+        each[culprit] = cluster.of(0)[culprit].sign(Domain::ETH2, &said).to_bytes();
+        let each = Authorisation::Each(each);
+        prop_assert_eq!(cluster.verify(&each, 0, &said, 2), Err(AuthorisationError::Combined));
+        prop_assert_eq!(each.culprit(&cluster.keys(), OperatorIndex(0), &said), Some(culprit));
+    }
+}
+
+fn three_of_four() -> Cluster {
+    let coefficients: Vec<Vec<[u8; 32]>> = (0..3u8)
+        .map(|validator| (0..3u8).map(|it| [1 + 16 * validator + it; 32]).collect())
+        .collect();
+    cluster(3, 4, &coefficients)
+}
+
+#[test]
+fn a_share_of_another_is_named() {
+    let mut cluster = three_of_four();
+    cluster.validators[1].shares[2] =
+        SecretKey::from_bytes(&[9; 32]).unwrap().public_key().to_bytes();
+    let why = failure(&cluster.conclude(2), "share polynomials");
+    assert!(why.starts_with("validator 1, share of operator 2: expected"), "{why}");
+    let mut cluster = three_of_four();
+    cluster.validators[2].public_key = cluster.validators[0].shares[0];
+    let why = failure(&cluster.conclude(2), "share polynomials");
+    assert!(why.starts_with("validator 2, its public key: expected"), "{why}");
+}
+
+#[test]
+fn bytes_that_are_no_key_are_named() {
+    // x = 4 is on G1's curve and not in its subgroup; the last is the encoding of infinity.
+    let mut outside = [0; 48];
+    (outside[0], outside[47]) = (0x80, 4);
+    let mut infinity = [0; 48];
+    infinity[0] = 0xc0;
+    for (bytes, what) in [
+        (outside, "outside the subgroup"),
+        (infinity, "infinity"),
+        ([0; 48], "not the compressed encoding"),
+        ([0xff; 48], "not the compressed encoding"),
+    ] {
+        let mut cluster = three_of_four();
+        cluster.validators[1].shares[3] = bytes;
+        let concluded = cluster.conclude(1);
+        let why = failure(&concluded, "validator keys");
+        assert!(why.starts_with("validator 1, share of operator 3: "), "{why}");
+        assert!(why.contains(what), "{why}");
+        assert!(concluded.sums.is_none(), "a sum without a term is none");
+    }
+}
+
+#[test]
+fn repeated_keys_are_named() {
+    let mut cluster = three_of_four();
+    cluster.validators[1].shares[3] = cluster.validators[1].shares[0];
+    let why = failure(&cluster.conclude(1), "distinct keys");
+    assert!(
+        why.starts_with("validator 1, share of operator 0 and validator 1, share of operator 3"),
+        "{why}"
+    );
+    let mut cluster = three_of_four();
+    cluster.validators[2] = cluster.validators[0].clone();
+    let why = failure(&cluster.conclude(3), "distinct keys");
+    assert!(why.contains("validator 0, its public key and validator 2, its public key"), "{why}");
+}
+
+#[test]
+fn a_cluster_has_one_shape() {
+    let mut cluster = three_of_four();
+    cluster.validators[1].shares.pop();
+    let error = ShapeError::Shares { validator: 1, shares: 3, operators: 4 };
+    assert_eq!(Keys::new(&cluster.validators, 4, 3).unwrap_err(), error);
+    for threshold in [0, 5, usize::MAX] {
+        let error = ShapeError::Threshold { threshold, operators: 4 };
+        assert_eq!(Keys::new(&cluster.validators, 4, threshold).unwrap_err(), error);
+    }
+}
+
+/// Two signatures that are none, but whose plain sum is that of two that are.
+#[test]
+fn a_cancelling_pair_is_refused() {
+    let cluster = three_of_four();
+    let said = message(&id(), OperatorIndex(1), &enr_key(1));
+    let one = 1u128.to_le_bytes();
+    let mut honest: Vec<Signature> =
+        cluster.of(1).iter().map(|it| it.sign(Domain::AUTHORISATION, &said)).collect();
+    let sum = |all: &[Signature]| SignatureSum::weigh(all, &vec![one; all.len()]).signature();
+    let honest_sum = sum(&honest);
+    // s0 + x and s1 − x, where x = s0 − s1: they change places, which a plain sum cannot see.
+    honest.swap(0, 1);
+    assert_eq!(sum(&honest), honest_sum, "the plain sum is fooled");
+    let pair = Authorisation::Each(honest.iter().map(Signature::to_bytes).collect());
+    assert_eq!(cluster.verify(&pair, 1, &said, 1), Err(AuthorisationError::Combined));
+    assert_eq!(pair.culprit(&cluster.keys(), OperatorIndex(1), &said), Some(0));
+}
+
+/// The plain sum of an operator's signatures is no authorisation, and neither is the signature of
+/// a sum of keys in which an author's share takes the others away.
+#[test]
+fn a_plain_sum_is_refused() {
+    let cluster = three_of_four();
+    let said = message(&id(), OperatorIndex(1), &enr_key(1));
+    let ones = vec![1u128.to_le_bytes(); 3];
+    let sum = SecretKey::weigh(&cluster.of(1), &ones).unwrap().sign(Domain::AUTHORISATION, &said);
+    let plain = Authorisation::Combined(sum.to_bytes());
+    assert_eq!(cluster.verify(&plain, 1, &said, 1), Err(AuthorisationError::Combined));
+}
+
+#[test]
+fn signatures_are_counted_and_read() {
+    let cluster = three_of_four();
+    let said = message(&id(), OperatorIndex(0), &enr_key(1));
+    let good = cluster.of(0)[0].sign(Domain::AUTHORISATION, &said).to_bytes();
+    let few = Authorisation::Each(vec![good; 2]);
+    let count = AuthorisationError::Count { signatures: 2, validators: 3 };
+    assert_eq!(cluster.verify(&few, 0, &said, 1), Err(count));
+    let none = Authorisation::Each(vec![good, [0; 96], good]);
+    let verdict = cluster.verify(&none, 0, &said, 3);
+    assert!(matches!(verdict, Err(AuthorisationError::Point(Some(1), _))), "{verdict:?}");
+    let verdict = cluster.verify(&Authorisation::Combined([0; 96]), 0, &said, 3);
+    assert!(matches!(verdict, Err(AuthorisationError::Point(None, _))), "{verdict:?}");
+}
+
+#[test]
+fn a_signature_of_the_consensus_layer_authorises_nothing() {
+    let cluster = three_of_four();
+    let keys = cluster.keys();
+    let said = message(&id(), OperatorIndex(0), &enr_key(1));
+    let all = SecretKey::weigh(&cluster.of(0), &keys.weights(0..3)).unwrap();
+    let theirs = Authorisation::Combined(all.sign(Domain::ETH2, &said).to_bytes());
+    assert_eq!(cluster.verify(&theirs, 0, &said, 1), Err(AuthorisationError::Combined));
+}
