@@ -7,12 +7,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use self::authorisation::Authority;
 use crate::keys::{PublicKey, SecretKey};
 use crate::record::{Endpoints, NodeId, Signed};
 
 pub mod authorisation;
 pub mod check;
 pub mod lock;
+pub mod manifest;
 pub mod shares;
 
 /// The most operators a cluster has (charon's SSZ list limit).
@@ -39,6 +41,8 @@ pub struct Operator {
     pub node_id: NodeId,
     /// The record that the manifest carries.
     pub record: Signed,
+    /// On whose word its key speaks for it.
+    pub authority: Authority,
 }
 
 /// A cluster: who its operators are.
@@ -131,10 +135,21 @@ impl Manifest {
                 return Err(ManifestError::SharedKey(other, index));
             }
             let (public_key, node_id) = (*record.public_key(), record.node_id());
-            operators.push(Operator { index, public_key, node_id, record });
+            let authority = Authority::Lock;
+            operators.push(Operator { index, public_key, node_id, record, authority });
         }
         assert_eq!(operators.len(), by_node_id.len());
         Ok(Self { name, uuid, hash, threshold, operators, by_node_id })
+    }
+
+    /// The same cluster, on these authorities, by index.
+    #[must_use]
+    pub fn with_authorities(mut self, authorities: &[Authority]) -> Self {
+        assert_eq!(self.operators.len(), authorities.len(), "an authority of each operator");
+        for (operator, authority) in self.operators.iter_mut().zip(authorities) {
+            operator.authority = *authority;
+        }
+        self
     }
 
     /// A cluster of one: a node that only discovers, such as a boot node.
