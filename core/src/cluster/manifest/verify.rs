@@ -1,10 +1,11 @@
 //! Whether a manifest holds: its keys and shares, and each operator's authorisation.
 
-use super::super::authorisation::{self, AuthorisationError, Authority, message};
+use super::super::authorisation::{self, Authorisation, AuthorisationError, Authority, message};
 use super::super::check::Check;
 use super::super::shares::{self, Keys, Sums};
 use super::super::{ManifestError, OperatorIndex};
 use super::{Document, Operator, Verdict};
+use crate::keys::bls::{self, Domain, Signed};
 
 /// A share of the work, for a thread of its own.
 #[derive(Clone, Debug, Default)]
@@ -132,27 +133,38 @@ impl Document {
         sums: Option<&Sums>,
         signatures: Vec<Vec<authorisation::Partial>>,
     ) -> Vec<Option<Result<(), String>>> {
-        let each = self.operators.iter().enumerate().zip(signatures);
-        let each = each.map(|((place, operator), partials)| {
-            let authorisation = operator.authorisation.as_ref()?;
-            let Some(sums) = sums else {
-                return Some(Err(
-                    "expected keys and shares that are points to verify it by, found \
-                                 none; see above"
-                        .to_owned(),
-                ));
-            };
-            let said = self.message(place, operator);
-            let verified = authorisation
-                .parts(keys, 1)
-                .and_then(|_| authorisation.conclude(&sums.operators[place], partials, &said));
-            Some(verified.map_err(|why| {
-                let culprit = (why == AuthorisationError::Combined)
-                    .then(|| authorisation.culprit(keys, index(place), &said));
-                culprit.flatten().map_or(why, AuthorisationError::Share).to_string()
-            }))
-        });
-        each.collect()
+        let messages = self.operators.iter().enumerate();
+        let messages: Vec<_> = messages.map(|(place, it)| self.message(place, it)).collect();
+        let claims = self.operators.iter().zip(signatures).enumerate();
+        let claims: Vec<_> = claims
+            .map(|(place, (operator, partials))| {
+                let authorisation = operator.authorisation.as_ref()?;
+                let claim = || {
+                    authorisation.parts(keys, 1)?;
+                    let signature = Authorisation::conclude(partials)?;
+                    let sums = sums.ok_or(AuthorisationError::NoKeys)?;
+                    Ok(Signed { key: sums.operators[place], message: &messages[place], signature })
+                };
+                Some(claim())
+            })
+            .collect();
+        let valid: Vec<_> = claims.iter().flatten().flatten().copied().collect();
+        let all_hold = bls::verify_all(Domain::AUTHORISATION, &valid);
+        let verdict = |(place, claim): (usize, Option<Result<Signed<'_>, AuthorisationError>>)| {
+            let verified =
+                claim?.and_then(|claim| match all_hold || claim.verifies(Domain::AUTHORISATION) {
+                    true => Ok(()),
+                    false => Err(self.culprit(keys, place, &messages[place])),
+                });
+            Some(verified.map_err(|why| why.to_string()))
+        };
+        claims.into_iter().enumerate().map(verdict).collect()
+    }
+
+    fn culprit(&self, keys: &Keys<'_>, place: usize, message: &[u8]) -> AuthorisationError {
+        let authorisation = self.operators[place].authorisation.as_ref();
+        let culprit = authorisation.and_then(|it| it.culprit(keys, index(place), message));
+        culprit.map_or(AuthorisationError::Combined, AuthorisationError::Share)
     }
 
     fn message(&self, place: usize, operator: &Operator) -> Vec<u8> {
