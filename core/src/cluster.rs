@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use self::authorisation::Authority;
+use self::check::Verdict;
 use crate::keys::{PublicKey, SecretKey};
 use crate::record::{Endpoints, NodeId, Signed};
 
@@ -54,6 +55,7 @@ pub struct Manifest {
     threshold: usize,
     operators: Vec<Operator>,
     by_node_id: BTreeMap<NodeId, OperatorIndex>,
+    is_verified: bool,
 }
 
 /// Why something is no manifest.
@@ -139,17 +141,25 @@ impl Manifest {
             operators.push(Operator { index, public_key, node_id, record, authority });
         }
         assert_eq!(operators.len(), by_node_id.len());
-        Ok(Self { name, uuid, hash, threshold, operators, by_node_id })
+        Ok(Self { name, uuid, hash, threshold, operators, by_node_id, is_verified: false })
     }
 
-    /// The same cluster, on these authorities, by index.
+    /// The same cluster, as far as a verdict about its lock or manifest goes: verified if nothing
+    /// failed, each operator on the authority that was found.
     #[must_use]
-    pub fn with_authorities(mut self, authorities: &[Authority]) -> Self {
-        assert_eq!(self.operators.len(), authorities.len(), "an authority of each operator");
-        for (operator, authority) in self.operators.iter_mut().zip(authorities) {
+    pub fn with_verdict(mut self, verdict: &Verdict) -> Self {
+        assert_eq!(self.operators.len(), verdict.authorities.len(), "an authority of each");
+        self.is_verified = verdict.failures().next().is_none();
+        for (operator, authority) in self.operators.iter_mut().zip(&verdict.authorities) {
             operator.authority = *authority;
         }
         self
+    }
+
+    /// Whether the lock or manifest that it was read from has been verified.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        self.is_verified
     }
 
     /// A cluster of one: a node that only discovers, such as a boot node.

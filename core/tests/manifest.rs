@@ -7,10 +7,8 @@ use proptest::test_runner::FileFailurePersistence;
 use secrets::{Cluster, any_cluster, id, three_of_four};
 use stayfound_core::cluster::OperatorIndex;
 use stayfound_core::cluster::authorisation::{Authorisation, Authority, ClusterId, message, sign};
-use stayfound_core::cluster::check::Outcome;
-use stayfound_core::cluster::manifest::{
-    AuthorisationFile, Document, DocumentError, Operator, Verdict,
-};
+use stayfound_core::cluster::check::{Outcome, Verdict};
+use stayfound_core::cluster::manifest::{AuthorisationFile, Document, DocumentError, Operator};
 use stayfound_core::keys::SecretKey;
 use stayfound_core::keys::bls::Domain;
 use stayfound_core::record::{Endpoints, Signed};

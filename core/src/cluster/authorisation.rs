@@ -9,6 +9,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::OperatorIndex;
 use super::shares::{Keys, ranges};
 use crate::keys::PublicKey;
@@ -52,7 +54,8 @@ impl ClusterId {
 }
 
 /// On whose word a key speaks for an operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Authority {
     /// The lock says so (or the manifest's author): nobody who holds the shares was asked.
     Lock,

@@ -7,8 +7,8 @@
 
 use sha2::{Digest, Sha256};
 
-use super::authorisation::{Authorisation, Authority, ClusterId};
-use super::check::Check;
+use super::authorisation::{Authorisation, ClusterId};
+use super::check::Verdict;
 use super::shares::Validator;
 use super::{Manifest, ManifestError, OperatorIndex};
 use crate::record::Signed;
@@ -49,15 +49,6 @@ pub struct Document {
     pub operators: Vec<Operator>,
     /// Keys and shares.
     pub validators: Vec<Validator>,
-}
-
-/// What looking at a lock or manifest came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// What was looked at.
-    pub checks: Vec<Check>,
-    /// On whose word each operator's key speaks, by index.
-    pub authorities: Vec<Authority>,
 }
 
 /// One operator's authorisation in a file of its own: what it hands to who builds the manifest.
@@ -109,7 +100,7 @@ impl Document {
         let records = self.operators.iter().map(|operator| operator.record.clone()).collect();
         let (uuid, hash) = (self.cluster.uuid().to_owned(), *self.cluster.hash());
         let manifest = Manifest::new(self.name.clone(), uuid, hash, self.threshold, records)?;
-        Ok(manifest.with_authorities(&verdict.authorities))
+        Ok(manifest.with_verdict(verdict))
     }
 
     /// Takes an operator's authorisation in, and its key if that is a new one.
@@ -130,25 +121,6 @@ impl Document {
         }
         operator.authorisation = Some(file.authorisation);
         Ok(())
-    }
-}
-
-impl Verdict {
-    /// The checks that failed.
-    pub fn failures(&self) -> impl Iterator<Item = &Check> {
-        self.checks.iter().filter(|check| check.has_failed())
-    }
-
-    /// Adds the demand that every operator is authorised by its shares.
-    pub fn require_authorisation(&mut self) {
-        let missing = self.authorities.iter().enumerate();
-        let missing = missing.filter(|(_, authority)| **authority != Authority::Shares);
-        let missing: Vec<_> = missing
-            .map(|(index, _)| {
-                format!("operator {index}: expected its key shares' authorisation, found none that holds")
-            })
-            .collect();
-        self.checks.push(Check::faultless("required authorisation", &missing));
     }
 }
 

@@ -1,10 +1,10 @@
 //! Whether a manifest holds: its keys and shares, and each operator's authorisation.
 
 use super::super::authorisation::{self, Authorisation, AuthorisationError, Authority, message};
-use super::super::check::Check;
+use super::super::check::{Check, Verdict};
 use super::super::shares::{self, Keys, Sums};
 use super::super::{ManifestError, OperatorIndex};
-use super::{Document, Operator, Verdict};
+use super::{Document, Operator};
 use crate::keys::bls::{self, Domain, Signed};
 
 /// A share of the work, for a thread of its own.
