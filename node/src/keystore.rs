@@ -19,6 +19,7 @@ pub use directory::{
     decrypt_all,
 };
 pub use error::{Flaw, KeystoreError, PasswordFlaw};
+pub(crate) use file::uuid;
 pub use file::{FILE_BYTES_MAX, Keystore, encrypt};
 pub use kdf::{PBKDF2_ROUNDS_MAX, SCRYPT_BYTES_MAX, SCRYPT_N_MAX, SCRYPT_P_MAX, SCRYPT_R_MAX};
 pub use password::{PASSWORD_BYTES_MAX, Password};

@@ -5,7 +5,9 @@
 //! handle that other programs embed; the binary `stayfound` is a thin shell over it. No global
 //! state, and nothing here ends the process.
 
+pub mod ceremony;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod keyfile;
 pub mod keystore;
@@ -19,6 +21,7 @@ pub mod testnet;
 mod daemon;
 mod error;
 mod interfaces;
+mod parallel;
 mod socket;
 
 pub use error::MeshError;

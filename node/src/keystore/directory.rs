@@ -5,9 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use zeroize::Zeroizing;
 
@@ -17,6 +15,7 @@ use super::kdf::SCRYPT_BYTES_MAX;
 use super::password::{PASSWORD_BYTES_MAX, Password};
 use super::{KeystoreName, Secret};
 use crate::keyfile;
+use crate::parallel::in_parallel;
 
 /// Most keystores in one directory: one for each validator of the largest cluster.
 pub const KEYSTORES_MAX: usize = 65_536;
@@ -234,38 +233,6 @@ fn threads_max(entries: &[Entry]) -> usize {
     let fit = SCRYPT_TOTAL_BYTES_MAX.checked_div(largest).unwrap_or(u64::MAX);
     assert!(fit > 0, "a keystore beyond the limit was read");
     usize::try_from(fit).unwrap_or(usize::MAX).min(THREADS_MAX)
-}
-
-/// What `work` makes of each number below `total`, in order, or its error of the lowest number: all
-/// numbers below one that is begun are begun before, and what is begun is ended.
-fn in_parallel<T: Send, E: Send>(
-    total: usize,
-    threads: usize,
-    work: impl Fn(usize) -> Result<T, E> + Sync,
-) -> Result<Vec<T>, E> {
-    let next = AtomicUsize::new(0);
-    let failed = AtomicBool::new(false);
-    let worker = || {
-        let mut done = Vec::new();
-        while !failed.load(Ordering::Relaxed) {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            if at >= total {
-                break;
-            }
-            let result = work(at);
-            failed.fetch_or(result.is_err(), Ordering::Relaxed);
-            done.push((at, result));
-        }
-        done
-    };
-    let mut done: Vec<_> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.min(total)).map(|_| scope.spawn(worker)).collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("a worker panicked")).collect()
-    });
-    done.sort_unstable_by_key(|(at, _)| *at);
-    let results: Vec<_> = done.into_iter().map(|(_, result)| result).collect::<Result<_, _>>()?;
-    assert_eq!(results.len(), total, "a number was left out without an error");
-    Ok(results)
 }
 
 #[cfg(test)]

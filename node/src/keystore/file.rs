@@ -131,7 +131,7 @@ fn apply_cipher(key: &[u8; 32], iv: &[u8; 16], message: &mut Secret) {
 }
 
 /// A random uuid (RFC 9562, version 4), in upper case as charon writes it.
-fn uuid(mut bytes: [u8; 16]) -> String {
+pub(crate) fn uuid(mut bytes: [u8; 16]) -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let digits = hex(&bytes).to_uppercase();

@@ -1,0 +1,75 @@
+//! What was verified before: a verdict beside the database, so that a node restarts at once.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use stayfound_core::cluster::check::{CHECKS_VERSION, Verdict};
+
+use super::ClusterFile;
+
+const NAME: &str = "verdict.json";
+/// More than any verdict on 256 operators has.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// The memory of one data directory: of the last file that was verified there. Who can write into
+/// it can write into the database as well.
+#[derive(Clone, Debug)]
+pub struct Verdicts(PathBuf);
+
+#[derive(Serialize, Deserialize)]
+struct Remembered {
+    checks_version: u32,
+    build: String,
+    /// SHA-256 of the file, in hex.
+    content: String,
+    verdict: Verdict,
+}
+
+/// Another build may look at other things, even if nobody thought of counting the version up.
+const BUILD: &str = env!("CARGO_PKG_VERSION");
+
+impl Verdicts {
+    /// Those of this data directory, which need not be there.
+    #[must_use]
+    pub fn of(data_dir: &Path) -> Self {
+        Self(data_dir.join(NAME))
+    }
+
+    /// What these very bytes came to when they were verified here by the same checks. Whatever is
+    /// wrong with the memory, there is none.
+    #[must_use]
+    pub fn recall(&self, file: &ClusterFile) -> Option<Verdict> {
+        let metadata = fs::symlink_metadata(&self.0).ok()?;
+        if !metadata.is_file() || metadata.len() > FILE_BYTES_MAX {
+            return None;
+        }
+        let remembered: Remembered = serde_json::from_slice(&fs::read(&self.0).ok()?).ok()?;
+        let is_same = remembered.checks_version == CHECKS_VERSION
+            && remembered.build == BUILD
+            && remembered.content == *crate::keyfile::hex(&file.hash);
+        is_same.then_some(remembered.verdict)
+    }
+
+    /// Remembers a verdict in which nothing failed, in the place of the one before.
+    ///
+    /// # Errors
+    /// What the file system says; then the memory is as it was.
+    pub fn remember(&self, file: &ClusterFile, verdict: &Verdict) -> io::Result<()> {
+        assert!(verdict.failures().next().is_none(), "what was refused is looked at again");
+        let remembered = Remembered {
+            checks_version: CHECKS_VERSION,
+            build: BUILD.into(),
+            content: crate::keyfile::hex(&file.hash).to_string(),
+            verdict: verdict.clone(),
+        };
+        let json = serde_json::to_vec(&remembered).expect("strings, numbers, lists");
+        let beside = self.0.with_extension("json.new");
+        let mut new = File::create(&beside)?;
+        new.write_all(&json)?;
+        // Torn, it would not parse, and all would be verified once more.
+        new.sync_data()?;
+        fs::rename(&beside, &self.0)
+    }
+}
