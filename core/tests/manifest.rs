@@ -84,7 +84,7 @@ proptest! {
         prop_assert!(has_passed(&verdict), "{:?}", verdict);
         let authority = if is_authorised { Authority::Shares } else { Authority::Lock };
         prop_assert_eq!(&verdict.authorities, &vec![authority; cluster.operators()]);
-        let manifest = document.manifest(&verdict).expect("a cluster");
+        let manifest = document.manifest().expect("a cluster").with_verdict(&verdict);
         prop_assert!(manifest.operators().iter().all(|operator| operator.authority == authority));
     }
 
@@ -223,7 +223,7 @@ fn a_new_key_takes_the_place_of_the_old() {
     document.take(authorisation(&cluster, 2, &enr(77))).expect("of this cluster");
     let verdict = document.verify();
     assert!(has_passed(&verdict), "{verdict:?}");
-    let manifest = document.manifest(&verdict).expect("a cluster");
+    let manifest = document.manifest().expect("a cluster").with_verdict(&verdict);
     assert!(manifest.by_node_id(&enr(3).node_id()).is_none(), "the old key has no authority");
     let operator = manifest.by_node_id(&enr(77).node_id()).expect("the new one has");
     assert_eq!((operator.index, operator.authority), (OperatorIndex(2), Authority::Shares));

@@ -15,18 +15,25 @@ use stayfound_core::time::Wall;
 use tracing_subscriber::EnvFilter;
 
 use self::printer::Printer;
+use crate::ceremony::WriteError;
+use crate::cluster::ClusterFileError;
 use crate::config::ConfigError;
 use crate::error::MeshError;
 use crate::keyfile::KeyFileError;
+use crate::keystore::KeystoreError;
 use crate::store::StoreError;
 
+mod authorise;
 mod bootnode;
+mod ceremony;
 mod devnet;
 mod enr;
 mod lookup;
+mod manifest;
 mod node;
 mod ping;
 mod printer;
+mod progress;
 mod report;
 mod run;
 
@@ -53,6 +60,10 @@ enum Command {
     #[command(subcommand)]
     Enr(enr::Command),
     Devnet(devnet::Arguments),
+    Ceremony(ceremony::Arguments),
+    Authorise(authorise::Arguments),
+    #[command(subcommand)]
+    Manifest(manifest::Command),
 }
 
 /// Why a command ended without doing what it was asked.
@@ -119,6 +130,9 @@ fn execute(command: Command, log: &Printer) -> Result<(), Failure> {
             runtime.block_on(ping::run(arguments))
         }
         Command::Enr(command) => enr::run(command),
+        Command::Ceremony(arguments) => ceremony::run(arguments),
+        Command::Authorise(arguments) => authorise::run(arguments),
+        Command::Manifest(command) => manifest::run(command),
         Command::Devnet(arguments) => {
             log_to("error", log.clone());
             runtime.block_on(devnet::run(arguments))
@@ -189,6 +203,30 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
+    }
+}
+
+impl From<ClusterFileError> for Failure {
+    fn from(error: ClusterFileError) -> Self {
+        Self::usage(error)
+    }
+}
+
+impl From<KeystoreError> for Failure {
+    fn from(error: KeystoreError) -> Self {
+        match error {
+            KeystoreError::Unwritable(..) => Self::running(error),
+            _ => Self::usage(error),
+        }
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::NotEmpty(_) => Self::usage(error),
+            _ => Self::running(error),
+        }
     }
 }
 

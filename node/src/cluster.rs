@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use stayfound_core::cluster::authorisation::Authority;
 use stayfound_core::cluster::check::{Check, Verdict};
 use stayfound_core::cluster::lock::{LOCK_BYTES_MAX, Lock, LockError};
-use stayfound_core::cluster::manifest::{Document, DocumentError};
+use stayfound_core::cluster::manifest::{AuthorisationFile, Document, DocumentError};
 use stayfound_core::cluster::{Manifest, ManifestError};
 
 use crate::parallel::in_parallel;
@@ -29,6 +29,8 @@ pub enum Kind {
     Lock,
     /// `cluster-manifest.json`.
     Manifest,
+    /// `authorisation-<operator>.json`: only part of a manifest.
+    Authorisation,
 }
 
 /// What is in the file.
@@ -75,6 +77,7 @@ impl Kind {
         match self {
             Self::Lock => "lock",
             Self::Manifest => "manifest",
+            Self::Authorisation => "authorisation",
         }
     }
 
@@ -82,6 +85,7 @@ impl Kind {
         match self {
             Self::Lock => "charon's cluster-lock.json",
             Self::Manifest => "a cluster-manifest.json (stayfound manifest build)",
+            Self::Authorisation => "an authorisation-<operator>.json (stayfound authorise)",
         }
     }
 }
@@ -110,6 +114,13 @@ impl ClusterFile {
         Self::parse(kind, path, &json)
     }
 
+    /// A manifest that is not in its file yet.
+    #[must_use]
+    pub fn of(path: &Path, document: Document) -> Self {
+        let hash = Sha256::digest(document.to_json()).into();
+        Self { path: path.into(), content: Content::Manifest(Box::new(document)), hash }
+    }
+
     fn parse(kind: Kind, path: &Path, json: &[u8]) -> Result<Self, ClusterFileError> {
         if json.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
             return Err(ClusterFileError::NotAnObject(kind, path.into()));
@@ -121,6 +132,7 @@ impl ClusterFile {
             Kind::Manifest => Content::Manifest(Box::new(
                 Document::read(json).map_err(|why| ClusterFileError::Manifest(path.into(), why))?,
             )),
+            Kind::Authorisation => unreachable!("an authorisation says nothing about a cluster"),
         };
         Ok(Self { path: path.into(), content, hash: Sha256::digest(json).into() })
     }
@@ -152,29 +164,38 @@ impl ClusterFile {
         }
     }
 
-    /// Who belongs, before anything was verified.
+    /// Who belongs, whatever [`verify`](Self::verify) says.
     ///
     /// # Errors
     /// [`ClusterFileError::NoCluster`].
-    pub fn unverified(&self) -> Result<Manifest, ClusterFileError> {
+    pub fn manifest(&self) -> Result<Manifest, ClusterFileError> {
         let manifest = match &self.content {
             Content::Lock(lock) => lock.manifest(),
-            Content::Manifest(document) => document.cluster(),
+            Content::Manifest(document) => document.manifest(),
         };
         manifest.map_err(|why| ClusterFileError::NoCluster(self.kind(), self.path.clone(), why))
     }
 
-    /// Who belongs, if nothing failed.
+    /// That nothing failed.
     ///
     /// # Errors
-    /// [`ClusterFileError::NoCluster`], [`ClusterFileError::Refused`].
-    pub fn manifest(&self, verdict: &Verdict) -> Result<Manifest, ClusterFileError> {
+    /// [`ClusterFileError::Refused`]: what did.
+    pub fn holds(&self, verdict: &Verdict) -> Result<(), ClusterFileError> {
         let failed: Vec<_> = verdict.failures().cloned().collect();
-        if !failed.is_empty() {
-            return Err(ClusterFileError::Refused(self.kind(), self.path.clone(), failed));
+        match failed.is_empty() {
+            true => Ok(()),
+            false => Err(ClusterFileError::Refused(self.kind(), self.path.clone(), failed)),
         }
-        Ok(self.unverified()?.with_verdict(verdict))
     }
+}
+
+/// Reads what `stayfound authorise` wrote.
+///
+/// # Errors
+/// [`ClusterFileError`].
+pub fn read_authorisation(path: &Path) -> Result<AuthorisationFile, ClusterFileError> {
+    let json = read(Kind::Authorisation, path)?;
+    AuthorisationFile::read(&json).map_err(|why| ClusterFileError::Manifest(path.into(), why))
 }
 
 fn part_count(validators: usize, threads: usize) -> usize {

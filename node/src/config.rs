@@ -2,26 +2,30 @@
 //! is made or changed.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
-use stayfound_core::cluster::lock::{LOCK_BYTES_MAX, Lock, LockError};
-use stayfound_core::cluster::{Manifest, ManifestError, OperatorIndex};
+use stayfound_core::cluster::check::Verdict;
+use stayfound_core::cluster::{Manifest, OperatorIndex};
 use stayfound_core::keys::{PublicKey, SecretKey};
 use stayfound_core::record::{NodeId, is_usable};
 
+use crate::cluster::{ClusterFile, ClusterFileError, Kind, Verdicts};
 use crate::keyfile::{self, KeyFileError};
+use crate::parallel::threads;
 use crate::status::name;
 use crate::store::{DiskStore, StoreError};
 
 /// What a node is told by its operator.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// charon's `cluster-lock.json`.
-    pub lock: PathBuf,
+    /// Which file says who belongs: a lock, or a manifest.
+    pub cluster: (Kind, PathBuf),
+    /// How much of it must hold.
+    pub demand: Demand,
     /// charon's `charon-enr-private-key`.
     pub key: PathBuf,
     /// Where the node keeps its database.
@@ -44,6 +48,17 @@ pub struct Hint {
     pub address: SocketAddr,
 }
 
+/// What must hold of the file that says who belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// Nothing: it is believed as it stands.
+    Nothing,
+    /// Every check.
+    Checks,
+    /// Every check, and that every operator is authorised by its key shares.
+    Authorisation,
+}
+
 /// A configuration that holds together.
 #[derive(Debug)]
 pub struct Checked {
@@ -62,16 +77,8 @@ pub struct Checked {
 /// What is wrong with a configuration. Nothing was made or changed.
 #[derive(Debug)]
 pub enum ConfigError {
-    /// The lock cannot be read.
-    LockFile(PathBuf, io::Error),
-    /// The lock is larger than any that charon writes.
-    LockSize(PathBuf),
-    /// The file is no JSON object. Nothing of it is shown: it may be the key.
-    NotAnObject(PathBuf),
-    /// The file is no lock.
-    Lock(PathBuf, LockError),
-    /// The lock can be read, but its operators are no cluster.
-    NoCluster(PathBuf, ManifestError),
+    /// The file that says who belongs does not, or does not hold.
+    Cluster(ClusterFileError),
     /// The key cannot be read.
     Key(KeyFileError),
     /// The key is that of no operator.
@@ -80,8 +87,8 @@ pub enum ConfigError {
         key: PathBuf,
         /// Its public key.
         public_key: PublicKey,
-        /// The lock.
-        lock: PathBuf,
+        /// The lock or manifest.
+        cluster: PathBuf,
         /// Its operators.
         operators: Vec<(OperatorIndex, NodeId)>,
     },
@@ -109,11 +116,14 @@ pub enum ConfigError {
 
 impl Config {
     /// Reads and checks everything, then opens the database, which is made if it is missing.
+    /// `progress` is told how much of the verification is done, and of how much.
     ///
     /// # Errors
     /// [`ConfigError`].
-    pub fn check(&self) -> Result<Checked, ConfigError> {
-        let manifest = read_lock(&self.lock)?;
+    pub fn check(&self, progress: impl Fn(usize, usize) + Sync) -> Result<Checked, ConfigError> {
+        let (kind, path) = &self.cluster;
+        let file = ClusterFile::read(*kind, path).map_err(ConfigError::Cluster)?;
+        let manifest = file.manifest().map_err(ConfigError::Cluster)?;
         let key = keyfile::read(&self.key).map_err(ConfigError::Key)?;
         let public_key = key.public_key();
         let Some(operator) = manifest.by_key(public_key.as_bytes()) else {
@@ -126,7 +136,13 @@ impl Config {
         self.keep_out_of_charons_directory()?;
         // The node binds it anew; here it is asked before a database is made.
         UdpSocket::bind(self.listen).map_err(|why| ConfigError::Listen(self.listen, why))?;
+        let verdicts = Verdicts::of(&self.data_dir);
+        let believed = self.demand.believe(&file, manifest, &verdicts, progress);
+        let (manifest, verdict) = believed.map_err(ConfigError::Cluster)?;
         let store = DiskStore::open(&self.data_dir, node_id).map_err(ConfigError::Store)?;
+        if let Some(verdict) = verdict {
+            verdicts.remember(&file, &verdict);
+        }
         Ok(Checked { key, manifest, own, hints, store })
     }
 
@@ -135,7 +151,7 @@ impl Config {
         ConfigError::NotAnOperator {
             key: self.key.clone(),
             public_key,
-            lock: self.lock.clone(),
+            cluster: self.cluster.1.clone(),
             operators: operators.collect(),
         }
     }
@@ -164,7 +180,7 @@ impl Config {
         }
         let written = or_current(nearest).canonicalize();
         let written = written.map_err(|_| ConfigError::DataDirectory(self.data_dir.clone()))?;
-        for file in [&self.lock, &self.key] {
+        for file in [&self.cluster.1, &self.key] {
             let given = file.parent().map(or_current).and_then(|path| path.canonicalize().ok());
             let real = file.canonicalize().ok().and_then(|path| path.parent().map(PathBuf::from));
             for charons in given.into_iter().chain(real) {
@@ -190,29 +206,32 @@ fn or_current(path: &Path) -> &Path {
     if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }
 
-/// Reads the lock in this file.
-///
-/// # Errors
-/// [`ConfigError::LockFile`], [`ConfigError::LockSize`], [`ConfigError::NotAnObject`],
-/// [`ConfigError::Lock`], [`ConfigError::NoCluster`].
-pub fn read_lock(path: &Path) -> Result<Manifest, ConfigError> {
-    let unreadable = |why| ConfigError::LockFile(path.into(), why);
-    // To open a named pipe would be to wait for its writer.
-    let metadata = fs::metadata(path).map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(unreadable(io::Error::other("it is no file")));
+impl Demand {
+    /// Who belongs, if the file holds as much as is demanded; and what it came to, if it was looked
+    /// at just now.
+    ///
+    /// # Errors
+    /// [`ClusterFileError::Refused`].
+    pub fn believe(
+        self,
+        file: &ClusterFile,
+        manifest: Manifest,
+        verdicts: &Verdicts,
+        progress: impl Fn(usize, usize) + Sync,
+    ) -> Result<(Manifest, Option<Verdict>), ClusterFileError> {
+        if self == Self::Nothing {
+            return Ok((manifest, None));
+        }
+        let recalled = verdicts.recall(file);
+        let is_fresh = recalled.is_none();
+        let verdict = recalled.unwrap_or_else(|| file.verify(threads().get(), progress));
+        let mut demanded = verdict.clone();
+        if self == Self::Authorisation {
+            demanded.require_authorisation();
+        }
+        file.holds(&demanded)?;
+        Ok((manifest.with_verdict(&verdict), is_fresh.then_some(verdict)))
     }
-    if metadata.len() > LOCK_BYTES_MAX as u64 {
-        return Err(ConfigError::LockSize(path.into()));
-    }
-    let file = File::open(path).map_err(unreadable)?;
-    let mut json = Vec::new();
-    file.take(LOCK_BYTES_MAX as u64).read_to_end(&mut json).map_err(unreadable)?;
-    if json.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
-        return Err(ConfigError::NotAnObject(path.into()));
-    }
-    let lock = Lock::read(&json).map_err(|why| ConfigError::Lock(path.into(), why))?;
-    lock.manifest().map_err(|why| ConfigError::NoCluster(path.into(), why))
 }
 
 impl Hint {
@@ -280,42 +299,17 @@ pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::LockFile(path, why) => write!(
-                f,
-                "the lock file {} cannot be read: {why}; give the path of charon's \
-                 cluster-lock.json, readable by this user",
-                path.display()
-            ),
-            Self::LockSize(path) => write!(
-                f,
-                "the lock file {} is larger than {} MiB, as no lock is; give the path of charon's \
-                 cluster-lock.json",
-                path.display(),
-                LOCK_BYTES_MAX >> 20
-            ),
-            Self::NotAnObject(path) => write!(
-                f,
-                "the lock file {} is not the JSON of a lock; give the path of charon's \
-                 cluster-lock.json",
-                path.display()
-            ),
-            Self::Lock(path, why) => write!(f, "the lock file {}: {why}", path.display()),
-            Self::NoCluster(path, why) => write!(
-                f,
-                "the lock file {}: {why}; take an unaltered copy from another operator of the \
-                 cluster",
-                path.display()
-            ),
+            Self::Cluster(why) => why.fmt(f),
             Self::Key(why) => why.fmt(f),
-            Self::NotAnOperator { key, public_key, lock, operators } => {
+            Self::NotAnOperator { key, public_key, cluster, operators } => {
                 let node_id = NodeId::of(&public_key.point());
                 write!(
                     f,
-                    "the key in {} is that of no operator of the lock {}; give the key and the \
-                     lock of one and the same cluster\n  the key:     ENR public key {public_key}, \
+                    "the key in {} is that of no operator in {}; give the key and the lock or \
+                     manifest of one and the same cluster\n  the key:     ENR public key {public_key}, \
                      node id {node_id:#} ({})",
                     key.display(),
-                    lock.display(),
+                    cluster.display(),
                     name(&node_id)
                 )?;
                 operators.iter().try_for_each(|(index, node_id)| {

@@ -8,7 +8,7 @@
 use sha2::{Digest, Sha256};
 
 use super::authorisation::{Authorisation, ClusterId};
-use super::check::Verdict;
+use super::lock::Lock;
 use super::shares::Validator;
 use super::{Manifest, ManifestError, OperatorIndex};
 use crate::record::Signed;
@@ -80,6 +80,28 @@ impl Document {
         Ok(document)
     }
 
+    /// What a lock says, with nobody authorised by its shares.
+    ///
+    /// # Errors
+    /// [`ManifestError`]: an ENR that is none.
+    pub fn of_lock(lock: &Lock) -> Result<Self, ManifestError> {
+        let of_lock = lock.manifest()?;
+        let operators = lock.definition.operators.iter().zip(of_lock.operators());
+        let operators = operators.map(|(operator, member)| Operator {
+            record: member.record.clone(),
+            address: operator.address.bytes(),
+            authorisation: None,
+        });
+        Ok(Self {
+            cluster: ClusterId::Lock { uuid: of_lock.uuid().to_owned(), hash: lock.lock_hash },
+            name: of_lock.name().to_owned(),
+            threshold: of_lock.threshold(),
+            require_authorisation: false,
+            operators: operators.collect(),
+            validators: lock.validators.clone(),
+        })
+    }
+
     /// The one file of this content.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
@@ -92,15 +114,14 @@ impl Document {
         Sha256::digest(json::write(self, &[0; 32])).into()
     }
 
-    /// What the rest of the core asks, on the authorities of a verdict about this document.
+    /// Who belongs, whatever [`verify`](Self::verify) says.
     ///
     /// # Errors
     /// [`ManifestError`].
-    pub fn manifest(&self, verdict: &Verdict) -> Result<Manifest, ManifestError> {
+    pub fn manifest(&self) -> Result<Manifest, ManifestError> {
         let records = self.operators.iter().map(|operator| operator.record.clone()).collect();
         let (uuid, hash) = (self.cluster.uuid().to_owned(), *self.cluster.hash());
-        let manifest = Manifest::new(self.name.clone(), uuid, hash, self.threshold, records)?;
-        Ok(manifest.with_verdict(verdict))
+        Manifest::new(self.name.clone(), uuid, hash, self.threshold, records)
     }
 
     /// Takes an operator's authorisation in, and its key if that is a new one.

@@ -89,7 +89,8 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
 /// The verdict of a file in which nothing fails.
 pub(super) fn verified(file: &ClusterFile) -> Result<Verdict, ClusterFileError> {
     let verdict = verify(file);
-    file.manifest(&verdict).map(|_| verdict)
+    file.holds(&verdict)?;
+    Ok(verdict)
 }
 
 fn verify(file: &ClusterFile) -> Verdict {

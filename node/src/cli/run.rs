@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
+use stayfound_core::cluster::authorisation::Authority;
 use stayfound_core::cluster::{Manifest, OperatorIndex};
 use stayfound_core::discovery::Settings;
 use stayfound_core::record::Signed;
@@ -15,9 +16,11 @@ use tracing::{info, warn};
 
 use super::node::{self, parse_node};
 use super::printer::Printer;
+use super::progress::Progress;
 use super::report::{self, hex};
 use super::{Failure, LAST_WITHIN, stop_requested};
-use crate::config::{Checked, Config, Hint, parse_address};
+use crate::cluster::Kind;
+use crate::config::{Checked, Config, Demand, Hint, parse_address};
 use crate::mesh::Mesh;
 use crate::status::{Status, name};
 
@@ -25,9 +28,15 @@ use crate::status::{Status, name};
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// charon's cluster-lock.json. It is only read
-    #[arg(long, value_name = "FILE")]
-    lock: PathBuf,
+    #[command(flatten)]
+    cluster: Cluster,
+    /// Believe the lock or manifest as it stands: for one that charon itself runs with --no-verify.
+    /// Whoever can write the file then decides who is let in
+    #[arg(long, conflicts_with = "require_authorisation")]
+    no_verify: bool,
+    /// Refuse to run unless every operator's ENR key is authorised by its key shares
+    #[arg(long)]
+    require_authorisation: bool,
     /// charon's charon-enr-private-key of this operator. It is only read, and must be readable by
     /// its owner alone (chmod 600)
     #[arg(long, value_name = "FILE")]
@@ -59,6 +68,28 @@ pub(super) struct Arguments {
     json: bool,
 }
 
+/// Which file says who belongs.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct Cluster {
+    /// charon's cluster-lock.json. It is only read
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
+    /// A cluster-manifest.json (stayfound manifest build), instead of a lock. It is only read
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+}
+
+impl Cluster {
+    fn file(self) -> (Kind, PathBuf) {
+        match (self.lock, self.manifest) {
+            (Some(lock), None) => (Kind::Lock, lock),
+            (None, Some(manifest)) => (Kind::Manifest, manifest),
+            _ => unreachable!("the command line has exactly one of both"),
+        }
+    }
+}
+
 const EXAMPLES: &str = "\
 Examples:
   The operator of .charon, told where operators 0 and 2 (counted from 0) may answer:
@@ -68,6 +99,10 @@ Examples:
   Told of nobody, but of a node that knows others (stayfound bootnode, or any node of discv5):
     stayfound run --lock .charon/cluster-lock.json --key .charon/charon-enr-private-key \\
       --data-dir /var/lib/stayfound --boot enr:-Iq4...
+
+  From a manifest in which every operator must be authorised by its key shares:
+    stayfound run --manifest cluster-manifest.json --require-authorisation \\
+      --key .charon/charon-enr-private-key --data-dir /var/lib/stayfound
 
   Behind a router that forwards UDP port 40000 to this host's port 3610:
     stayfound run --lock .charon/cluster-lock.json --key .charon/charon-enr-private-key \\
@@ -80,10 +115,19 @@ names is not as it must be; 5 the key is that of no operator of the lock.";
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let stop = stop_requested()?;
     tokio::pin!(stop);
-    let Arguments { lock, key, data_dir, listen, external, hints, boot, no_discovery, json } =
+    let Arguments { key, data_dir, listen, external, hints, boot, no_discovery, json, .. } =
         arguments;
-    let config = Config { lock, key, data_dir, listen, external, hints };
-    let Checked { key, manifest, own, hints, store } = config.check()?;
+    let demand = match (arguments.no_verify, arguments.require_authorisation) {
+        (true, _) => Demand::Nothing,
+        (false, false) => Demand::Checks,
+        (false, true) => Demand::Authorisation,
+    };
+    let cluster = arguments.cluster.file();
+    let config = Config { cluster, demand, key, data_dir, listen, external, hints };
+    let progress = Progress::new("parts of the lock or manifest verified");
+    let checked = config.check(|done, of| progress.tell(done, of));
+    progress.end();
+    let Checked { key, manifest, own, hints, store } = checked?;
     let mut builder = Mesh::builder(key, manifest.clone()).listen(listen).store(Box::new(store));
     if !no_discovery {
         builder = builder.discovery(Settings { boot, ..Settings::default() });
@@ -119,6 +163,28 @@ struct Teller {
     own: OperatorIndex,
     /// Standard output, if JSON is wanted there.
     out: Option<Printer>,
+}
+
+/// On whose word the operators' keys speak.
+fn authorities(manifest: &Manifest) -> String {
+    let all = manifest.operators();
+    let by_shares = all.iter().filter(|operator| operator.authority == Authority::Shares).count();
+    match by_shares {
+        0 => "verified; every operator's ENR key stands on the word of the lock alone".into(),
+        _ if by_shares == all.len() => {
+            "verified; every operator's ENR key is authorised by its key shares".into()
+        }
+        _ => {
+            let others = all.iter().filter(|operator| operator.authority == Authority::Lock);
+            let others: Vec<_> = others.map(|operator| operator.index.to_string()).collect();
+            format!(
+                "verified; the ENR keys of {by_shares} of {} operators are authorised by their key \
+                 shares, those of {} stand on the word of the lock alone",
+                all.len(),
+                others.join(", ")
+            )
+        }
+    }
 }
 
 /// What stands in the place of so many changes: how everything stands after them.
@@ -160,7 +226,12 @@ impl Teller {
         // What stands in a file may hold anything, and a terminal obeys some of it.
         let (called, uuid) = (manifest.name().escape_debug(), manifest.uuid().escape_debug());
         info!("cluster \"{called}\", uuid {uuid}, lock hash {lock_hash}");
-        warn!("the lock is read but not yet verified: take it from a source you trust");
+        match manifest.is_verified() {
+            true => info!("{}", authorities(manifest)),
+            false => warn!(
+                "NOT VERIFIED (--no-verify): whoever wrote the lock or manifest decides who is let in"
+            ),
+        }
         let own_name = status.operator(self.own).map(|own| name(&own.node_id));
         let (own, own_name) = (self.own, own_name.unwrap_or_default());
         info!(
@@ -176,7 +247,7 @@ impl Teller {
             "uuid": manifest.uuid(),
             "lock_hash": lock_hash,
             "threshold": threshold,
-            "verified": false,
+            "verified": manifest.is_verified(),
         });
         let members = json!({ "cluster": cluster, "listen": listen, "status": status });
         self.print(&report::line("started", members));

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use stayfound_core::cluster::check::{CHECKS_VERSION, Verdict};
+use tracing::warn;
 
 use super::ClusterFile;
 
@@ -52,12 +53,16 @@ impl Verdicts {
         is_same.then_some(remembered.verdict)
     }
 
-    /// Remembers a verdict in which nothing failed, in the place of the one before.
-    ///
-    /// # Errors
-    /// What the file system says; then the memory is as it was.
-    pub fn remember(&self, file: &ClusterFile, verdict: &Verdict) -> io::Result<()> {
+    /// Remembers a verdict in which nothing failed, in the place of the one before. If it cannot,
+    /// all is looked at once more at the next start.
+    pub fn remember(&self, file: &ClusterFile, verdict: &Verdict) {
         assert!(verdict.failures().next().is_none(), "what was refused is looked at again");
+        if let Err(why) = self.write(file, verdict) {
+            warn!("the verdict on {} is not remembered: {why}", file.path.display());
+        }
+    }
+
+    fn write(&self, file: &ClusterFile, verdict: &Verdict) -> io::Result<()> {
         let remembered = Remembered {
             checks_version: CHECKS_VERSION,
             build: BUILD.into(),
@@ -68,7 +73,7 @@ impl Verdicts {
         let beside = self.0.with_extension("json.new");
         let mut new = File::create(&beside)?;
         new.write_all(&json)?;
-        // Torn, it would not parse, and all would be verified once more.
+        // Torn, it would not parse, and all would be looked at once more.
         new.sync_data()?;
         fs::rename(&beside, &self.0)
     }

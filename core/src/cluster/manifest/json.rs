@@ -8,7 +8,7 @@ use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
 use super::super::authorisation::{Authorisation, ClusterId};
-use super::super::lock::{NAME_BYTES_MAX, UUID_BYTES_MAX};
+use super::super::definition::{NAME_BYTES_MAX, UUID_BYTES_MAX};
 use super::super::shares::{VALIDATORS_MAX, Validator};
 use super::super::{ManifestError, OPERATORS_MAX, OperatorIndex};
 use super::{AuthorisationFile, Document, DocumentError, Operator, VERSION};
