@@ -14,14 +14,14 @@ use stayfound_core::cluster::shares::{Keys, Validator};
 use stayfound_core::cluster::signed::{Deposit, Registration};
 use stayfound_core::cluster::version::Version;
 use stayfound_core::cluster::{ManifestError, OPERATORS_MAX, OperatorIndex};
-use stayfound_core::keys::bls::{self, Domain};
 use stayfound_core::keys::SecretKey;
+use stayfound_core::keys::bls::{self, Domain};
 use stayfound_core::record::{Endpoints, Signed};
 use zeroize::Zeroizing;
 
 mod directory;
 
-pub use directory::{WriteError, authorisation_name};
+pub use directory::{KEY, KEYSTORES, LOCK, MANIFEST, WriteError, authorisation_name, node_dir};
 
 /// The testnet Hoodi: its fork version at genesis, and when that was, in Unix seconds.
 const FORK_VERSION: [u8; 4] = [0x10, 0x00, 0x09, 0x10];
@@ -57,6 +57,8 @@ pub struct Cluster {
     pub document: Document,
     /// Each operator's ENR key.
     pub keys: Vec<SecretKey>,
+    /// The same as their files have them.
+    scalars: Vec<Zeroizing<[u8; 32]>>,
     /// Each validator's shares, by operator.
     pub shares: Vec<Vec<bls::SecretKey>>,
 }
@@ -90,7 +92,8 @@ impl Ceremony {
             let Self { threshold, operators, .. } = *self;
             return Err(ManifestError::Threshold { threshold, operators });
         }
-        let keys: Vec<_> = (0..self.operators).map(|_| enr_key(rng)).collect();
+        let (keys, scalars): (Vec<_>, Vec<_>) =
+            (0..self.operators).map(|_| draw(rng, |it| SecretKey::from_bytes(it).ok())).unzip();
         let mut definition = self.definition(rng);
         for (operator, key) in definition.operators.iter_mut().zip(&keys) {
             // As charon makes them: seq 0, no address.
@@ -100,10 +103,10 @@ impl Ceremony {
             (0..self.validators).map(|_| self.validator(rng)).unzip();
         let owners: Vec<&bls::SecretKey> = secrets.iter().map(|(owner, _)| owner).collect();
         let papers = owners.iter().map(|owner| papers(owner)).collect();
-        let shares = secrets.iter().map(|(_, shares)| shares.clone()).collect();
+        let shares: Vec<_> = secrets.iter().map(|(_, shares)| shares.clone()).collect();
         let lock = sign_lock(definition, validators, papers, &shares, &keys);
         let document = authorise_all(&lock, &shares)?;
-        Ok(Cluster { lock, document, keys, shares })
+        Ok(Cluster { lock, document, keys, scalars, shares })
     }
 
     fn definition(&self, rng: &mut ChaCha20Rng) -> Definition {
@@ -119,7 +122,10 @@ impl Ceremony {
             timestamp: self.timestamp.clone(),
             num_validators: self.validators as u64,
             threshold: self.threshold as u64,
-            addresses: vec![Addresses { fee_recipient: nobody, withdrawal: nobody }; self.validators],
+            addresses: vec![
+                Addresses { fee_recipient: nobody, withdrawal: nobody };
+                self.validators
+            ],
             dkg_algorithm: "default".into(),
             fork_version: FORK_VERSION,
             deposit_amounts: Vec::new(),
@@ -132,11 +138,18 @@ impl Ceremony {
     }
 
     /// A validator, its key and its shares.
-    fn validator(&self, rng: &mut ChaCha20Rng) -> (Validator, (bls::SecretKey, Vec<bls::SecretKey>)) {
+    fn validator(
+        &self,
+        rng: &mut ChaCha20Rng,
+    ) -> (Validator, (bls::SecretKey, Vec<bls::SecretKey>)) {
         loop {
-            let coefficients: Vec<_> = (0..self.threshold).map(|_| bls_key(rng)).collect();
+            let coefficients: Vec<_> = (0..self.threshold)
+                .map(|_| draw(rng, |it| bls::SecretKey::from_bytes(it).ok()).0)
+                .collect();
             // One draw in 2^255 has a share of zero.
-            let Some(shares) = bls::SecretKey::split(&coefficients, self.operators) else { continue };
+            let Some(shares) = bls::SecretKey::split(&coefficients, self.operators) else {
+                continue;
+            };
             let public = |key: &bls::SecretKey| key.public_key().to_bytes();
             let validator = Validator {
                 public_key: public(&coefficients[0]),
@@ -164,22 +177,17 @@ impl Cluster {
     }
 }
 
-fn enr_key(rng: &mut ChaCha20Rng) -> SecretKey {
+/// A key of either curve, and its scalar.
+fn draw<K>(
+    rng: &mut ChaCha20Rng,
+    key: impl Fn(&[u8; 32]) -> Option<K>,
+) -> (K, Zeroizing<[u8; 32]>) {
     loop {
         let mut scalar = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *scalar);
-        if let Ok(key) = SecretKey::from_bytes(&scalar) {
-            return key;
-        }
-    }
-}
-
-fn bls_key(rng: &mut ChaCha20Rng) -> bls::SecretKey {
-    loop {
-        let mut scalar = Zeroizing::new([0; 32]);
-        rng.fill_bytes(&mut *scalar);
-        if let Ok(key) = bls::SecretKey::from_bytes(&scalar) {
-            return key;
+        // Of secp256k1 one draw in 2^128 is no key; of BLS12-381 every other.
+        if let Some(key) = key(&scalar) {
+            return (key, scalar);
         }
     }
 }
@@ -209,7 +217,7 @@ fn sign_lock(
     definition: Definition,
     validators: Vec<Validator>,
     papers: Vec<Papers>,
-    shares: &Vec<Vec<bls::SecretKey>>,
+    shares: &[Vec<bls::SecretKey>],
     keys: &[SecretKey],
 ) -> Lock {
     let mut lock = Lock {
@@ -232,10 +240,7 @@ fn sign_lock(
     lock
 }
 
-fn authorise_all(
-    lock: &Lock,
-    shares: &[Vec<bls::SecretKey>],
-) -> Result<Document, ManifestError> {
+fn authorise_all(lock: &Lock, shares: &[Vec<bls::SecretKey>]) -> Result<Document, ManifestError> {
     let mut document = Document::of_lock(lock)?;
     let (operators, threshold) = (document.operators.len(), document.threshold);
     let validators = document.validators.clone();

@@ -73,7 +73,9 @@ pub enum ClusterFileError {
 }
 
 impl Kind {
-    fn as_str(self) -> &'static str {
+    /// In one word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Lock => "lock",
             Self::Manifest => "manifest",

@@ -1,57 +1,44 @@
 //! Clusters made on the spot, for trying stayfound out and for its tests. Never for validators.
 
-use std::fs::{self, DirBuilder};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
-use stayfound_core::cluster::{Manifest, ManifestError, OperatorIndex};
+use stayfound_core::cluster::check::Verdict;
+use stayfound_core::cluster::manifest::Document;
+use stayfound_core::cluster::{Manifest, OperatorIndex};
 use stayfound_core::keys::SecretKey;
-use stayfound_core::record::{Endpoints, Signed};
 
-use crate::keyfile;
+use crate::ceremony::{self, Ceremony, KEY, LOCK, MANIFEST, node_dir};
+use crate::cluster::{ClusterFile, Kind};
+use crate::keystore::Cost;
+use crate::parallel::threads;
 
-/// The schema version of the lock that is written.
-const VERSION: &str = "v1.10.0";
-
-/// A cluster with fresh keys, in charon's layout on disk: `node0/charon-enr-private-key`,
-/// `node0/cluster-lock.json`, `node1/…`.
-///
-/// The lock carries what tells who belongs to the cluster. It carries no signatures yet, no
-/// validators, and random bytes in the place of its hashes: nothing that verifies a lock may
-/// accept it.
+/// A cluster with one validator and fresh keys, in charon's layout on disk:
+/// `node0/charon-enr-private-key`, `node0/cluster-lock.json`, `node0/cluster-manifest.json`,
+/// `node0/validator_keys/…`, `node1/…`. Its manifest was read back and verified.
 #[derive(Debug)]
 pub struct Cluster {
     directory: PathBuf,
+    made: ceremony::Cluster,
     manifest: Manifest,
-    keys: Vec<SecretKey>,
 }
 
 impl Cluster {
-    /// Makes a cluster of so many operators in a directory that is there.
+    /// Makes a cluster of so many operators in a directory that is empty or not there yet.
     ///
     /// # Errors
     /// What the file system or the system's source of randomness says, or that there cannot be so
     /// many operators.
     pub fn create(directory: &Path, operators: usize) -> io::Result<Self> {
-        let secrets: Vec<_> =
-            (0..operators).map(|_| keyfile::generate()).collect::<io::Result<_>>()?;
-        let keys: Vec<_> = secrets.iter().map(|(key, _)| key.clone()).collect();
-        // As charon makes them: seq 0, no address.
-        let enr = |key| Signed::sign(key, 0, &Endpoints::default());
-        let records: Vec<_> = keys.iter().map(enr).collect();
-        let [uuid, hash]: [[u8; 32]; 2] = [random()?, random()?];
-        let (name, uuid) = ("stayfound testnet".to_owned(), uuid_text(&uuid));
-        let manifest = Manifest::new(name, uuid, hash, threshold(operators), records)
-            .map_err(|error: ManifestError| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let cluster = Self { directory: directory.into(), manifest, keys };
-        let lock = format!("{:#}\n", cluster.lock()?);
-        for (index, (_, digits)) in cluster.indices().zip(&secrets) {
-            DirBuilder::new().create(cluster.node_dir(index))?;
-            keyfile::write_new(&cluster.key_file(index), digits)?;
-            fs::write(cluster.lock_file(index), &lock)?;
-        }
-        Ok(cluster)
+        let threshold = Ceremony::threshold_of(operators);
+        let (name, timestamp) = ("stayfound testnet".into(), String::new());
+        let ceremony = Ceremony { name, operators, threshold, validators: 1, timestamp };
+        let mut rng = ceremony::random()?;
+        let made = ceremony.perform(&mut rng);
+        let made = made.map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
+        made.write(directory, Cost::Insecure, &mut rng, |_, _| {}).map_err(io::Error::other)?;
+        let manifest = read_back(&directory.join(MANIFEST))?;
+        Ok(Self { directory: directory.into(), made, manifest })
     }
 
     /// Who belongs to it.
@@ -60,9 +47,15 @@ impl Cluster {
         &self.manifest
     }
 
+    /// What is in its manifest file.
+    #[must_use]
+    pub fn document(&self) -> &Document {
+        &self.made.document
+    }
+
     /// The places of its operators.
     pub fn indices(&self) -> impl Iterator<Item = OperatorIndex> + use<> {
-        (0..=u8::MAX).take(self.keys.len()).map(OperatorIndex)
+        (0..=u8::MAX).take(self.made.keys.len()).map(OperatorIndex)
     }
 
     /// An operator's ENR key.
@@ -71,91 +64,49 @@ impl Cluster {
     /// If the cluster does not have it.
     #[must_use]
     pub fn key(&self, operator: OperatorIndex) -> &SecretKey {
-        &self.keys[usize::from(operator.0)]
+        &self.made.keys[usize::from(operator.0)]
     }
 
     /// The directory of an operator: what charon's `.charon` is.
     #[must_use]
     pub fn node_dir(&self, operator: OperatorIndex) -> PathBuf {
-        self.directory.join(format!("node{operator}"))
+        node_dir(&self.directory, operator)
     }
 
     /// The file with an operator's ENR key.
     #[must_use]
     pub fn key_file(&self, operator: OperatorIndex) -> PathBuf {
-        self.node_dir(operator).join("charon-enr-private-key")
+        self.node_dir(operator).join(KEY)
     }
 
     /// An operator's copy of the lock.
     #[must_use]
     pub fn lock_file(&self, operator: OperatorIndex) -> PathBuf {
-        self.node_dir(operator).join("cluster-lock.json")
+        self.node_dir(operator).join(LOCK)
     }
 
-    fn lock(&self) -> io::Result<Value> {
-        let operator = |record: &Signed| {
-            json!({ "address": "", "enr": record.to_text(), "config_signature": "0x",
-                "enr_signature": "0x" })
-        };
-        let operators = self.manifest.operators().iter().map(|each| operator(&each.record));
-        Ok(json!({
-            "cluster_definition": {
-                "name": self.manifest.name(),
-                "creator": { "address": "", "config_signature": "0x" },
-                "operators": operators.collect::<Vec<_>>(),
-                "uuid": self.manifest.uuid(),
-                "version": VERSION,
-                "num_validators": 0,
-                "threshold": self.manifest.threshold(),
-                "validators": [],
-                "dkg_algorithm": "default",
-                "fork_version": "0x10000910",
-                "deposit_amounts": null,
-                "consensus_protocol": "",
-                "target_gas_limit": 36_000_000,
-                "compounding": false,
-                "config_hash": hex(&random()?),
-                "definition_hash": hex(&random()?),
-            },
-            "distributed_validators": [],
-            "signature_aggregate": "0x",
-            "lock_hash": hex(self.manifest.hash()),
-            "node_signatures": null,
-        }))
+    /// An operator's copy of the manifest.
+    #[must_use]
+    pub fn manifest_file(&self, operator: OperatorIndex) -> PathBuf {
+        self.node_dir(operator).join(MANIFEST)
     }
 }
 
-/// How many operators must sign: two thirds at least, as charon's default has it.
-fn threshold(operators: usize) -> usize {
-    (2 * operators).div_ceil(3)
-}
-
-fn random() -> io::Result<[u8; 32]> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold("0x".into(), |text, byte| text + &format!("{byte:02x}"))
-}
-
-/// A random UUID (RFC 9562, version 4) in upper case, as charon writes it.
-fn uuid_text(random: &[u8; 32]) -> String {
-    let mut digits = hex(random)[2..34].to_uppercase();
-    digits.replace_range(12..13, "4");
-    digits.replace_range(16..17, "A");
-    for dash in [20, 16, 12, 8] {
-        digits.insert(dash, '-');
-    }
-    digits
+fn read_back(path: &Path) -> io::Result<Manifest> {
+    let file = ClusterFile::read(Kind::Manifest, path).map_err(io::Error::other)?;
+    let verdict: Verdict = file.verify(threads().get(), |_, _| {});
+    file.holds(&verdict).map_err(io::Error::other)?;
+    Ok(file.manifest().map_err(io::Error::other)?.with_verdict(&verdict))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use stayfound_core::cluster::lock::Lock;
 
     use super::*;
+    use crate::keyfile;
 
     #[test]
     fn the_files_say_what_the_cluster_is() {

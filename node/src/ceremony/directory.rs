@@ -85,11 +85,11 @@ impl Cluster {
         let (lock, manifest) = (self.lock.to_json(), self.document.to_json());
         write(&directory.join(LOCK), &lock)?;
         write(&directory.join(MANIFEST), &manifest)?;
-        for (index, key) in (0..=u8::MAX).map(OperatorIndex).zip(&self.keys) {
+        for (index, scalar) in (0..=u8::MAX).map(OperatorIndex).zip(&self.scalars) {
             let of = node_dir(directory, index);
             make(&of)?;
             make(&of.join(KEYSTORES))?;
-            let digits = keyfile::hex(&*Zeroizing::new(key.to_bytes()));
+            let digits = keyfile::hex(&**scalar);
             let path = of.join(KEY);
             let unwritable = |why| WriteError::Unwritable(path.clone(), why);
             keyfile::write_new(&path, &digits).map_err(unwritable)?;

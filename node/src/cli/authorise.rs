@@ -202,12 +202,7 @@ fn authorise(lock: &Lock, shares: Shares, key: &SecretKey) -> Result<Authorisati
     Ok(file)
 }
 
-fn tell(
-    lock: &Lock,
-    file: &AuthorisationFile,
-    out: &Path,
-    json: bool,
-) -> Result<(), Failure> {
+fn tell(lock: &Lock, file: &AuthorisationFile, out: &Path, json: bool) -> Result<(), Failure> {
     let (operator, key) = (file.operator, file.record.public_key());
     let enr = &lock.definition.operators[usize::from(operator.0)].enr;
     let is_new = Signed::from_text(enr).is_ok_and(|of_lock| of_lock.public_key() != key);

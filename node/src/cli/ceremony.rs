@@ -86,13 +86,11 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         None => (ceremony::random()?, now()),
     };
     let validators = arguments.validators as usize;
-    let ceremony =
-        Ceremony { name: arguments.name, operators, threshold, validators, timestamp };
+    let ceremony = Ceremony { name: arguments.name, operators, threshold, validators, timestamp };
     let cluster = ceremony.perform(&mut rng).map_err(Failure::usage)?;
     let cost = if arguments.insecure_test_keys { Cost::Insecure } else { Cost::Standard };
     let progress = Progress::new("keystores written");
-    let written =
-        cluster.write(&arguments.out, cost, &mut rng, |done, of| progress.tell(done, of));
+    let written = cluster.write(&arguments.out, cost, &mut rng, |done, of| progress.tell(done, of));
     progress.end();
     written?;
     let (lock_hash, out) = (hex(&cluster.lock.lock_hash), arguments.out.display().to_string());

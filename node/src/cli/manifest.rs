@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use stayfound_core::cluster::authorisation::{Authority, ClusterId};
 use stayfound_core::cluster::check::{Check, Outcome, Verdict};
-use stayfound_core::cluster::manifest::{AuthorisationFile, Document};
+use stayfound_core::cluster::manifest::Document;
 use stayfound_core::record::NodeId;
 
 use super::Failure;
@@ -122,7 +122,8 @@ fn build(arguments: &Build) -> Result<(), Failure> {
     write_new(&arguments.out, &document.to_json())?;
     let by_shares = verdict.authorities.iter().filter(|it| **it == Authority::Shares).count();
     let (count, out) = (document.operators.len(), arguments.out.display());
-    let text = format!("{out}: {by_shares} of {count} operators are authorised by their key shares");
+    let text =
+        format!("{out}: {by_shares} of {count} operators are authorised by their key shares");
     let value = json!({
         "out": out.to_string(), "hash": hex(&document.hash()), "operators": count,
         "authorised_by_shares": by_shares,
@@ -136,7 +137,7 @@ fn look(arguments: &Look, is_shown: bool) -> Result<(), Failure> {
     let mut text = String::new();
     let mut value = json!({
         "file": arguments.file.display().to_string(),
-        "kind": match file.kind() { Kind::Lock => "lock", Kind::Manifest => "manifest" },
+        "kind": file.kind().as_str(),
         "checks": verdict.checks,
     });
     if is_shown {
@@ -193,7 +194,8 @@ impl Shown {
     fn text(&self, verdict: &Verdict) -> String {
         let mut text = String::new();
         let mut line = |name: &str, value: &str| {
-            writeln!(text, "{name:12}  {}", value.escape_debug()).expect("a string takes everything");
+            writeln!(text, "{name:12}  {}", value.escape_debug())
+                .expect("a string takes everything");
         };
         line("version", &self.version);
         let document = match &self.cluster {
@@ -213,17 +215,24 @@ impl Shown {
         }
         let (operators, validators) = (document.operators.len(), document.validators.len());
         line("threshold", &format!("{} of {operators}", document.threshold));
-        line("required", match document.require_authorisation {
-            true => "every operator must be authorised by its shares",
-            false => "no authorisation",
-        });
+        line(
+            "required",
+            match document.require_authorisation {
+                true => "every operator must be authorised by its shares",
+                false => "no authorisation",
+            },
+        );
         for ((place, operator), authority) in
             document.operators.iter().enumerate().zip(&verdict.authorities)
         {
             let node_id = operator.record.node_id();
             line(
                 &format!("operator {place}"),
-                &format!("{}, authority {authority}, {}", name(&node_id), operator.record.to_text()),
+                &format!(
+                    "{}, authority {authority}, {}",
+                    name(&node_id),
+                    operator.record.to_text()
+                ),
             );
         }
         line("validators", &validators.to_string());

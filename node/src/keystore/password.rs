@@ -45,6 +45,10 @@ impl Password {
     /// Asks for a password: at the terminal, without showing what is typed, or else by reading one
     /// line from standard input.
     ///
+    /// Ctrl-C at the terminal raises SIGINT. A process that handles it gets an error
+    /// ([`io::ErrorKind::Interrupted`]) and its terminal back as it was; one that does not ends at
+    /// once, and it is for the shell to make its terminal show what is typed again.
+    ///
     /// # Errors
     /// [`KeystoreError::Prompt`] or [`KeystoreError::Asked`].
     pub fn ask(prompt: &str) -> Result<Self, KeystoreError> {

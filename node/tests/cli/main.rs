@@ -179,8 +179,6 @@ fn charons_directory_is_never_written_to() {
     assert_says(&fixture.refused_data_dir(charons.join("new/data")), &[reason]);
     // A directory of charon's own within it, and a new one in that.
     let keys = charons.join("validator_keys");
-    fs::create_dir(&keys).expect("makes");
-    fs::write(keys.join("keystore-0.json"), "{}").expect("writes");
     assert_says(&fixture.refused_data_dir(keys.clone()), &[reason]);
     assert_says(&fixture.refused_data_dir(keys.join("new")), &[reason]);
     // A path that leads down and up again through what is not there.
@@ -262,7 +260,7 @@ fn a_node_tells_who_it_is_and_stops_when_asked() {
         let manifest = fixture.cluster.manifest();
         let cluster = wait_for(&node.err, "uuid");
         assert_says(&cluster, &[manifest.name(), manifest.uuid(), "lock hash 0x"]);
-        wait_for(&node.err, "not yet verified");
+        wait_for(&node.err, "verified; every operator's ENR key stands on the word of the lock");
         assert_says(
             &wait_for(&node.err, "we are"),
             &["operator 0 (", "counted 0 to 3", "threshold 3 of 4"],
@@ -301,7 +299,7 @@ fn changes_are_told_as_json() {
     let started = parsed(&wait_for(&first.out, "\"event\":\"started\""));
     assert_eq!(started["status"]["own"], 0);
     assert_eq!(started["cluster"]["uuid"], fixture.cluster.manifest().uuid());
-    assert_eq!(started["cluster"]["verified"], false);
+    assert_eq!(started["cluster"]["verified"], true);
     let own = parsed(&wait_for(&first.out, "\"event\":\"own_record\""));
     assert_eq!(own["addresses"][0], started["listen"]);
     let listen = started["listen"].as_str().expect("an address");

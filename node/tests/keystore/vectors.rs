@@ -8,8 +8,10 @@ use stayfound_tests::{shared, unhex};
 
 use super::{password, threads};
 
-/// EIP-2335, test cases: one secret under one password, by scrypt and by PBKDF2.
-const PASSWORD: &str = "𝔱𝔢𝔰𝔱𝔭𝔞𝔰𝔰𝔴𝔬𝔯𝔡🔑";
+/// EIP-2335, test cases: one secret under one password, by scrypt and by PBKDF2. The other passwords
+/// are the same once they are normalised.
+const PASSWORDS: [&str; 3] =
+    ["𝔱𝔢𝔰𝔱𝔭𝔞𝔰𝔰𝔴𝔬𝔯𝔡🔑", "testpassword🔑", "\x07test\x7fpass\u{9b}word🔑\r\n"];
 const SECRET: &str = "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f";
 const PUBKEY: &str = "9612d7a727c9d0a22e185a1c768478dfe919cada9266988cb32359c11f2b7b27f4ae4040902382ae2910c15e2b420d07";
 const SCRYPT: &str = r#"{
@@ -74,10 +76,10 @@ const PBKDF2: &str = r#"{
 
 #[test]
 fn the_vectors_of_eip_2335_are_opened() {
-    for json in [SCRYPT, PBKDF2] {
+    for (json, passwords) in [(SCRYPT, &PASSWORDS[..1]), (PBKDF2, &PASSWORDS)] {
         let keystore = Keystore::parse(json.as_bytes()).expect("a keystore");
         assert_eq!(keystore.pubkey().expect("is stated").as_slice(), unhex(PUBKEY));
-        for same in [PASSWORD, "testpassword🔑", "\x07test\x7fpass\u{9b}word🔑\r\n"] {
+        for same in passwords {
             let secret = keystore.decrypt(&password(same)).expect("opens");
             assert_eq!(secret.as_bytes().as_slice(), unhex(SECRET));
         }
