@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use quinn::udp::{RecvMeta, Transmit, UdpSocketState};
+use quinn::udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use tokio::io::Interest;
 
@@ -69,6 +69,23 @@ impl Port {
         self.io.try_io(Interest::WRITABLE, send)
     }
 
+    /// Receives what is there, as far as there is room for it. Whatever leaves room was all: then
+    /// the runtime is told at once that the socket is empty, and need not ask the system again.
+    fn receive(&self, buffers: &mut [IoSliceMut<'_>], metas: &mut [RecvMeta]) -> io::Result<usize> {
+        let room = buffers.len().min(BATCH_SIZE);
+        let mut all = None;
+        let received = self.io.try_io(Interest::READABLE, || {
+            match self.state.recv((&self.io).into(), buffers, metas)? {
+                received if received < room => {
+                    all = Some(received);
+                    Err(io::ErrorKind::WouldBlock.into())
+                }
+                received => Ok(received),
+            }
+        });
+        all.map_or(received, Ok)
+    }
+
     /// Waits until something can be sent again.
     pub(super) async fn writable(&self) {
         let _ = self.io.writable().await; // an error comes again when something is sent
@@ -108,8 +125,7 @@ impl AsyncUdpSocket for Port {
         let mut failed = None;
         for _ in 0..ROUNDS_MAX {
             ready!(self.io.poll_recv_ready(context))?;
-            let receive = || self.state.recv((&self.io).into(), buffers, metas);
-            match self.io.try_io(Interest::READABLE, receive) {
+            match self.receive(buffers, metas) {
                 Ok(received) => {
                     failed = None;
                     let sort = |split: &Split| split.sort(buffers, metas, received);
