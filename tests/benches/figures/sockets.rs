@@ -242,10 +242,18 @@ async fn findability() {
     report("discovery.findability", found.into(), "found", &remark);
 }
 
-/// Prints the figures of handshakes, TALKREQ and lookups.
-pub fn figures() {
+/// Prints the figures of handshakes.
+pub fn handshake_figures() {
     runtime().block_on(handshakes());
+}
+
+/// Prints the figures of TALKREQ.
+pub fn talk_figures() {
     runtime().block_on(talks());
+}
+
+/// Prints the figures of lookups.
+pub fn lookup_figures() {
     runtime().block_on(lookups());
 }
 
