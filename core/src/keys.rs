@@ -96,6 +96,17 @@ impl SecretKey {
     }
 }
 
+/// What a key that is used once is made for: its public key, and the point that it shares with
+/// `with` as [`SecretKey::agree`] gives it. Costs less than the two one by one.
+///
+/// # Errors
+/// [`KeyError::ScalarOutOfRange`].
+pub fn agree_ephemeral(scalar: &[u8; 32], with: &Point) -> Result<(PublicKey, [u8; 33]), KeyError> {
+    let agreed = curve::agree_ephemeral(scalar, &with.0).ok_or(KeyError::ScalarOutOfRange)?;
+    let (public_key, shared) = agreed;
+    Ok((PublicKey(public_key), shared))
+}
+
 impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SecretKey(of {})", self.public_key())

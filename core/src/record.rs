@@ -64,6 +64,8 @@ struct Inner {
     bytes: Box<[u8]>,
     seq: u64,
     public_key: PublicKey,
+    /// Kept, because every handshake with the node takes it.
+    point: Point,
     node_id: NodeId,
     content_hash: [u8; 32],
 }
@@ -151,7 +153,7 @@ impl Identified<'_> {
             return Err(RecordError::Signature);
         }
         let (bytes, seq) = (claimed.bytes.into(), claimed.seq);
-        Ok(Signed(Arc::new(Inner { bytes, seq, public_key, node_id, content_hash })))
+        Ok(Signed(Arc::new(Inner { bytes, seq, public_key, point, node_id, content_hash })))
     }
 }
 
@@ -184,6 +186,7 @@ impl Signed {
     #[must_use]
     pub fn sign(key: &SecretKey, seq: u64, endpoints: &Endpoints) -> Self {
         let public_key = key.public_key();
+        let point = public_key.point();
         let mut pairs = endpoints.pairs();
         pairs.push((b"id", rlp::value(b"v4")));
         pairs.push((b"secp256k1", rlp::value(public_key.as_bytes())));
@@ -196,7 +199,8 @@ impl Signed {
             bytes: bytes.into(),
             seq,
             public_key,
-            node_id: NodeId::of(&public_key.point()),
+            point,
+            node_id: NodeId::of(&point),
             content_hash,
         }))
     }
@@ -223,6 +227,12 @@ impl Signed {
     #[must_use]
     pub fn public_key(&self) -> &PublicKey {
         &self.0.public_key
+    }
+
+    /// The point of that key.
+    #[must_use]
+    pub fn point(&self) -> &Point {
+        &self.0.point
     }
 
     /// keccak-256 of the key's coordinates (EIP-778).

@@ -229,7 +229,7 @@ impl Discovery {
             (None, stored) => stored.ok_or(Refused::Record)?,
         };
         let digest = handshake::id_digest(challenge, handshake.ephemeral, &self.id);
-        if !record.public_key().point().verifies(&digest, &handshake.signature) {
+        if !record.point().verifies(&digest, &handshake.signature) {
             return Err(Refused::Proof);
         }
         let secret = self.key.agree(&ephemeral);

@@ -12,7 +12,7 @@ use super::session::{self, Ciphers, Session};
 use super::table::Origin;
 use super::{Act, Answer, Discovery};
 use crate::count::Counter;
-use crate::keys::SecretKey;
+use crate::keys::{self, Point, PublicKey};
 use crate::record::Signed;
 use crate::time::Mono;
 
@@ -88,9 +88,7 @@ impl Discovery {
         let request = self.requests.get(id).expect("a request that is under way");
         let (to, record) = (request.to, request.record.clone());
         let own = self.own.as_ref().expect("nothing is asked without a record");
-        let ephemeral = ephemeral_key(&mut self.ephemeral);
-        let public = ephemeral.public_key();
-        let secret = ephemeral.agree(&record.public_key().point());
+        let (public, secret) = agree_ephemeral(&mut self.ephemeral, record.point());
         let keys = handshake::derive(&secret, challenge, &self.id, &to.id);
         let ciphers = Ciphers::of_initiator(&keys);
         let digest = handshake::id_digest(challenge, public.as_bytes(), &to.id);
@@ -199,17 +197,18 @@ fn random_content(chance: &mut crate::chance::Stream) -> [u8; RANDOM_BYTES] {
     content
 }
 
-/// Fresh for every handshake (R25), and not to be computed from what is drawn later.
-fn ephemeral_key(chance: &mut crate::chance::Stream) -> SecretKey {
+/// A key for this handshake alone (R25), which is not to be computed from what is drawn later: its
+/// public key, and the point shared with the peer.
+fn agree_ephemeral(chance: &mut crate::chance::Stream, peer: &Point) -> (PublicKey, [u8; 33]) {
     loop {
         let mut scalar = [0; 32];
         for part in scalar.chunks_mut(8) {
             part.copy_from_slice(&chance.draw().to_be_bytes());
         }
         // Out of range once in 2^128 draws.
-        if let Ok(key) = SecretKey::from_bytes(&scalar) {
+        if let Ok(agreed) = keys::agree_ephemeral(&scalar, peer) {
             chance.ratchet();
-            return key;
+            return agreed;
         }
     }
 }

@@ -1,7 +1,9 @@
 //! secp256k1 by the pure-Rust crate `k256`.
 
+use ::k256::ProjectivePoint;
 use ::k256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use ::k256::ecdsa::{RecoveryId, Signature, SigningKey, VerifyingKey};
+use ::k256::elliptic_curve::BatchNormalize;
 use ::k256::elliptic_curve::sec1::ToSec1Point;
 
 /// A secret scalar; erased when dropped.
@@ -37,8 +39,7 @@ impl Secret {
     #[must_use]
     pub fn agree(&self, with: &Point) -> [u8; 33] {
         // The crate's own ECDH gives x alone; discv5 wants the whole point.
-        let shared =
-            ::k256::ProjectivePoint::from(*with.0.as_affine()) * **self.0.as_nonzero_scalar();
+        let shared = ProjectivePoint::from(*with.0.as_affine()) * **self.0.as_nonzero_scalar();
         compressed(&shared.to_affine())
     }
 }
@@ -78,6 +79,19 @@ pub fn recover(digest: &[u8; 32], signature: &[u8; 64], is_odd: bool) -> Option<
     Some(compressed(key.as_affine()))
 }
 
+/// Public key and shared point of a scalar, each 33 bytes compressed; `None` for zero and for values
+/// not below the order. One inversion serves both points.
+#[must_use]
+pub fn agree_ephemeral(scalar: &[u8; 32], with: &Point) -> Option<([u8; 33], [u8; 33])> {
+    let scalar = *::k256::SecretKey::from_slice(scalar).ok()?.to_nonzero_scalar();
+    let points = [
+        ProjectivePoint::mul_by_generator(&scalar),
+        ProjectivePoint::from(*with.0.as_affine()) * scalar,
+    ];
+    let [public_key, shared] = ProjectivePoint::batch_normalize(&points);
+    Some((compressed(&public_key), compressed(&shared)))
+}
+
 fn compressed(point: &::k256::AffinePoint) -> [u8; 33] {
     let point = point.to_sec1_point(true);
     point.as_bytes().try_into().expect("a finite point compresses to 33 bytes")
@@ -96,6 +110,18 @@ pub(super) fn signature_from_der(der: &[u8]) -> Option<[u8; 64]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_of_one_use_is_like_any_other() {
+        let with = Secret::from_bytes(&[9; 32]).unwrap().public_key();
+        let with = Point::from_bytes(&with).unwrap();
+        for byte in 1..=u8::MAX {
+            let key = Secret::from_bytes(&[byte; 32]);
+            let apart = key.map(|key| (key.public_key(), key.agree(&with)));
+            assert_eq!(agree_ephemeral(&[byte; 32], &with), apart, "{byte}");
+        }
+        assert!(agree_ephemeral(&[0; 32], &with).is_none());
+    }
 
     #[test]
     fn a_key_has_one_encoding() {

@@ -116,6 +116,14 @@ pub fn recover(digest: &[u8; 32], signature: &[u8; 64], is_odd: bool) -> Option<
     Some(key.serialize())
 }
 
+/// Public key and shared point of a scalar, each 33 bytes compressed; `None` for zero and for values
+/// not below the order.
+#[must_use]
+pub fn agree_ephemeral(scalar: &[u8; 32], with: &Point) -> Option<([u8; 33], [u8; 33])> {
+    let secret = Secret::from_bytes(scalar)?;
+    Some((secret.public_key(), secret.agree(with)))
+}
+
 /// The one context, made at first use.
 fn context() -> *const ffi::Context {
     static CONTEXT: OnceLock<Secp256k1<All>> = OnceLock::new();
@@ -253,6 +261,10 @@ mod tests {
             let shared = ours.c.agree(&Point::from_bytes(&other).unwrap());
             assert_eq!(shared, ours.rust.agree(&k256::Point::from_bytes(&other).unwrap()));
             assert_eq!(shared, theirs.c.agree(&Point::from_bytes(&one).unwrap()));
+            let (scalar, with) = (scalar(number), Point::from_bytes(&other).unwrap());
+            assert_eq!(agree_ephemeral(&scalar, &with), Some((one, shared)));
+            let with = k256::Point::from_bytes(&other).unwrap();
+            assert_eq!(k256::agree_ephemeral(&scalar, &with), Some((one, shared)));
         }
     }
 
@@ -266,6 +278,10 @@ mod tests {
         for scalar in [[0; 32], ORDER, above(1), [0xff; 32]] {
             assert!(Secret::from_bytes(&scalar).is_none());
             assert!(k256::Secret::from_bytes(&scalar).is_none());
+            let (c, rust) = (both(0).c.public_key(), both(0).rust.public_key());
+            let (c, rust) = (Point::from_bytes(&c), k256::Point::from_bytes(&rust));
+            assert!(agree_ephemeral(&scalar, &c.unwrap()).is_none());
+            assert!(k256::agree_ephemeral(&scalar, &rust.unwrap()).is_none());
         }
         let mut points = 0;
         for number in 0..KEYS {

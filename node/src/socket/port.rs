@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use quinn::udp::{RecvMeta, Transmit, UdpSocketState};
+use quinn::udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use tokio::io::Interest;
 
@@ -69,6 +69,23 @@ impl Port {
         self.io.try_io(Interest::WRITABLE, send)
     }
 
+    /// Receives what is there, as far as there is room for it. Whatever leaves room was all: then
+    /// the runtime is told at once that the socket is empty, and need not ask the system again.
+    fn receive(&self, buffers: &mut [IoSliceMut<'_>], metas: &mut [RecvMeta]) -> io::Result<usize> {
+        let room = buffers.len().min(BATCH_SIZE);
+        let mut all = None;
+        let received = self.io.try_io(Interest::READABLE, || {
+            match self.state.recv((&self.io).into(), buffers, metas)? {
+                received if received < room => {
+                    all = Some(received);
+                    Err(io::ErrorKind::WouldBlock.into())
+                }
+                received => Ok(received),
+            }
+        });
+        all.map_or(received, Ok)
+    }
+
     /// Waits until something can be sent again.
     pub(super) async fn writable(&self) {
         let _ = self.io.writable().await; // an error comes again when something is sent
@@ -108,8 +125,7 @@ impl AsyncUdpSocket for Port {
         let mut failed = None;
         for _ in 0..ROUNDS_MAX {
             ready!(self.io.poll_recv_ready(context))?;
-            let receive = || self.state.recv((&self.io).into(), buffers, metas);
-            match self.io.try_io(Interest::READABLE, receive) {
+            match self.receive(buffers, metas) {
                 Ok(received) => {
                     failed = None;
                     let sort = |split: &Split| split.sort(buffers, metas, received);
@@ -179,18 +195,49 @@ impl fmt::Debug for Writable {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
 
     use super::*;
     use crate::socket;
 
+    const DEADLINE: Duration = Duration::from_secs(60);
+
+    fn port() -> Port {
+        let socket = socket::bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
+        Port::new(socket, None).expect("a socket")
+    }
+
+    /// Receives datagrams of one byte each until so many have come.
+    async fn receive(port: &Port, count: usize) {
+        let mut bytes = [[0; 64]; BATCH_SIZE];
+        let mut buffers = bytes.each_mut().map(|bytes| IoSliceMut::new(bytes));
+        let mut metas = [RecvMeta::default(); BATCH_SIZE];
+        let mut received = 0;
+        while received < count {
+            let some = poll_fn(|context| port.poll_recv(context, &mut buffers, &mut metas)).await;
+            let some = &metas[..some.expect("a socket that works")];
+            received += some.iter().map(|meta| meta.len).sum::<usize>();
+        }
+        assert_eq!(received, count);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_in_the_socket_whatever_fills_a_batch() {
+        let (ours, theirs) = (port(), port());
+        theirs.writable().await;
+        for count in [1, BATCH_SIZE - 1, BATCH_SIZE, BATCH_SIZE + 1, 2 * BATCH_SIZE, 1] {
+            (0..count).for_each(|_| theirs.send(ours.local(), b"1", 1).expect("there is room"));
+            timeout(DEADLINE, receive(&ours, count)).await.expect("all of them come");
+        }
+    }
+
     #[tokio::test]
     async fn an_answer_to_port_0_leaves_batches_as_they_are() {
-        let port = |split| {
-            let socket = socket::bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
-            Port::new(socket, split).expect("a socket")
-        };
-        let (ours, theirs) = (port(None), port(None));
+        let (ours, theirs) = (port(), port());
         let before = ours.segments_max();
         let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let transmit = |destination| Transmit {

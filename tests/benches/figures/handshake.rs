@@ -5,7 +5,7 @@ use std::hint::black_box;
 use stayfound_core::discovery::cipher::{Cipher, Mask};
 use stayfound_core::discovery::handshake::{ChallengeData, derive, id_digest};
 use stayfound_core::discovery::{Answer, Ask};
-use stayfound_core::keys::{Point, PublicKey, SecretKey, Signature};
+use stayfound_core::keys::{Point, SecretKey, Signature, agree_ephemeral};
 use stayfound_core::node::{Counter, Event, Input};
 use stayfound_core::record::{Claimed, NodeId};
 
@@ -41,7 +41,7 @@ struct Floor {
     record: Vec<u8>,
     record_signature: Signature,
     recipient: SecretKey,
-    recipient_key: PublicKey,
+    recipient_point: Point,
     recipient_id: NodeId,
     challenge: ChallengeData,
     ephemeral: [u8; 32],
@@ -53,18 +53,18 @@ impl Floor {
         let record = Lone::new(place).record();
         // RLP: a list of more than 55 bytes, of which the first are a string of 64.
         let signature = record.as_bytes()[4..].first_chunk().expect("a record has a signature");
-        let recipient_key = recipient.public_key();
+        let recipient_point = recipient.public_key().point();
         let mut ephemeral = [9; 32];
         ephemeral[..4].copy_from_slice(&place.to_be_bytes());
         Self {
             initiator_id: record.node_id(),
             record_signature: Signature(*signature),
             record: record.as_bytes().to_vec(),
-            recipient_id: NodeId::of(&recipient_key.point()),
+            recipient_id: NodeId::of(&recipient_point),
             challenge: ChallengeData([place as u8; 63]),
             initiator,
             recipient,
-            recipient_key,
+            recipient_point,
             ephemeral,
         }
     }
@@ -72,10 +72,9 @@ impl Floor {
     fn run(&self) {
         let Self { initiator_id, recipient_id, challenge, .. } = self;
         // The initiator: key generation, agreement, derivation, signature.
-        let ephemeral = SecretKey::from_bytes(&self.ephemeral).expect("in range");
-        let public = ephemeral.public_key();
-        let (_, to) = Point::from_bytes(self.recipient_key.as_bytes()).expect("a key");
-        let initiated = derive(&ephemeral.agree(&to), challenge, initiator_id, recipient_id);
+        let agreed = agree_ephemeral(&self.ephemeral, &self.recipient_point);
+        let (public, secret) = agreed.expect("in range");
+        let initiated = derive(&secret, challenge, initiator_id, recipient_id);
         let signature = self.initiator.sign(&id_digest(challenge, public.as_bytes(), recipient_id));
         // The recipient: the record, the proof of identity, agreement, derivation.
         let claimed = Claimed::parse(&self.record).expect("a record");
