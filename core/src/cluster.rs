@@ -1,6 +1,6 @@
 //! Who belongs: the operators of a cluster, by index and by key.
 //!
-//! A [`Manifest`] is what the rest of the core asks; [`lock`] reads one from charon's
+//! A [`Manifest`] is what the rest of the core asks; [`lock`] reads and verifies one of charon's
 //! `cluster-lock.json`. Permanence is not authority: the database forgets nothing, the manifest
 //! decides who is let in.
 
@@ -8,12 +8,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::keys::{PublicKey, SecretKey};
-use crate::record::{Endpoints, NodeId, Signed};
+use crate::record::{Endpoints, NodeId, RecordError, Signed};
 
+pub mod address;
 pub mod authorisation;
 pub mod check;
+pub mod definition;
+pub mod eip712;
+mod json;
 pub mod lock;
 pub mod shares;
+pub mod signed;
+pub mod ssz;
+pub mod version;
 
 /// The most operators a cluster has (charon's SSZ list limit).
 pub const OPERATORS_MAX: usize = 256;
@@ -64,6 +71,13 @@ pub enum ManifestError {
         /// The number of operators.
         operators: usize,
     },
+    /// An operator's ENR is no record by EIP-778.
+    Enr {
+        /// The operator's index, from 0.
+        operator: usize,
+        /// The rule that it breaks.
+        why: RecordError,
+    },
     /// Two operators have one key.
     SharedKey(OperatorIndex, OperatorIndex),
 }
@@ -76,6 +90,9 @@ impl fmt::Display for ManifestError {
             }
             Self::Threshold { threshold, operators } => {
                 write!(f, "threshold {threshold} is not within 1 to {operators}, the operators")
+            }
+            Self::Enr { operator, why } => {
+                write!(f, "cluster_definition.operators[{operator}].enr is no node record: {why}")
             }
             Self::SharedKey(a, b) => write!(f, "operators {a} and {b} have one and the same key"),
         }

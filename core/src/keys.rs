@@ -77,6 +77,17 @@ impl SecretKey {
         Signature(self.0.sign(digest))
     }
 
+    /// Signs so that the key can be recovered: r ‖ s ‖ v, v being 0 or 1.
+    #[must_use]
+    pub fn sign_recoverable(&self, digest: &[u8; 32]) -> [u8; 65] {
+        let mut signature = [0; 65];
+        signature[..64].copy_from_slice(&self.sign(digest).0);
+        if PublicKey::recover(digest, &signature) != Some(self.public_key()) {
+            signature[64] = 1;
+        }
+        signature
+    }
+
     /// Elliptic-curve Diffie-Hellman: the shared point, 33 bytes compressed (discv5 theory,
     /// "Identity-specific cryptography").
     #[must_use]
@@ -98,6 +109,20 @@ impl PublicKey {
     /// [`KeyError::Length`] or [`KeyError::NotOnCurve`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
         Point::from_bytes(bytes).map(|(key, _)| key)
+    }
+
+    /// The key that made this signature over the digest: r ‖ s ‖ v, v from 0 or 27 on (SEC1 §4.1.6).
+    /// `None` if no key did. A high S is taken for its low counterpart: charon's library makes low
+    /// ones, but verifies both.
+    #[must_use]
+    pub fn recover(digest: &[u8; 32], signature: &[u8; 65]) -> Option<Self> {
+        let [compact @ .., v] = signature;
+        let is_odd = match v {
+            0 | 27 => false,
+            1 | 28 => true,
+            _ => return None,
+        };
+        curve::recover(digest, compact, is_odd).map(Self)
     }
 
     /// SEC1 compressed.

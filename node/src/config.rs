@@ -8,8 +8,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
-use stayfound_core::cluster::lock::{self, LOCK_BYTES_MAX, LockError};
-use stayfound_core::cluster::{Manifest, OperatorIndex};
+use stayfound_core::cluster::lock::{LOCK_BYTES_MAX, Lock, LockError};
+use stayfound_core::cluster::{Manifest, ManifestError, OperatorIndex};
 use stayfound_core::keys::{PublicKey, SecretKey};
 use stayfound_core::record::{NodeId, is_usable};
 
@@ -70,6 +70,8 @@ pub enum ConfigError {
     NotAnObject(PathBuf),
     /// The file is no lock.
     Lock(PathBuf, LockError),
+    /// The lock can be read, but its operators are no cluster.
+    NoCluster(PathBuf, ManifestError),
     /// The key cannot be read.
     Key(KeyFileError),
     /// The key is that of no operator.
@@ -192,7 +194,7 @@ fn or_current(path: &Path) -> &Path {
 ///
 /// # Errors
 /// [`ConfigError::LockFile`], [`ConfigError::LockSize`], [`ConfigError::NotAnObject`],
-/// [`ConfigError::Lock`].
+/// [`ConfigError::Lock`], [`ConfigError::NoCluster`].
 pub fn read_lock(path: &Path) -> Result<Manifest, ConfigError> {
     let unreadable = |why| ConfigError::LockFile(path.into(), why);
     // To open a named pipe would be to wait for its writer.
@@ -209,7 +211,8 @@ pub fn read_lock(path: &Path) -> Result<Manifest, ConfigError> {
     if json.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
         return Err(ConfigError::NotAnObject(path.into()));
     }
-    lock::read(&json).map_err(|why| ConfigError::Lock(path.into(), why))
+    let lock = Lock::read(&json).map_err(|why| ConfigError::Lock(path.into(), why))?;
+    lock.manifest().map_err(|why| ConfigError::NoCluster(path.into(), why))
 }
 
 impl Hint {
@@ -297,6 +300,12 @@ impl fmt::Display for ConfigError {
                 path.display()
             ),
             Self::Lock(path, why) => write!(f, "the lock file {}: {why}", path.display()),
+            Self::NoCluster(path, why) => write!(
+                f,
+                "the lock file {}: {why}; take an unaltered copy from another operator of the \
+                 cluster",
+                path.display()
+            ),
             Self::Key(why) => why.fmt(f),
             Self::NotAnOperator { key, public_key, lock, operators } => {
                 let node_id = NodeId::of(&public_key.point());

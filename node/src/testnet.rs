@@ -153,7 +153,7 @@ fn uuid_text(random: &[u8; 32]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use stayfound_core::cluster::lock;
+    use stayfound_core::cluster::lock::Lock;
 
     use super::*;
 
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(cluster.manifest().threshold(), 4);
         for index in cluster.indices() {
             let json = fs::read(cluster.lock_file(index)).expect("reads");
-            let manifest = lock::read(&json).expect("is a lock");
+            let manifest = Lock::read(&json).expect("is a lock").manifest().expect("is a cluster");
             assert_eq!(manifest.name(), cluster.manifest().name());
             assert_eq!(manifest.uuid(), cluster.manifest().uuid());
             assert_eq!(manifest.hash(), cluster.manifest().hash());

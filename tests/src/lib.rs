@@ -1,5 +1,6 @@
 //! What the tests of this crate share.
 
+use std::fs;
 use std::io::{self, Write as _};
 use std::panic::Location;
 use std::path::{Path, PathBuf};
@@ -57,4 +58,23 @@ pub fn unhex(text: &str) -> Vec<u8> {
     assert!(text.len().is_multiple_of(2), "hex has two digits per byte: {text}");
     let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).expect("hex digits");
     (0..text.len()).step_by(2).map(byte).collect()
+}
+
+/// Every JSON file in this directory, and in those within.
+///
+/// # Panics
+/// If it cannot be read.
+#[must_use]
+pub fn json_files(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).expect("reads") {
+        let path = entry.expect("reads").path();
+        if path.is_dir() {
+            files.extend(json_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "json") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
 }

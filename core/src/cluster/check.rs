@@ -54,12 +54,7 @@ impl Check {
         if faults.is_empty() {
             return Self::passed(name);
         }
-        let named = faults.iter().take(NAMED_MAX).map(F::to_string);
-        let mut why = named.collect::<Vec<_>>().join("; ");
-        if faults.len() > NAMED_MAX {
-            why += &format!("; and {} more", faults.len() - NAMED_MAX);
-        }
-        Self::failed(name, why)
+        Self::failed(name, named(faults))
     }
 
     /// Whether it failed.
@@ -67,6 +62,16 @@ impl Check {
     pub fn has_failed(&self) -> bool {
         matches!(self.outcome, Outcome::Failed(_))
     }
+}
+
+/// The first of them, and how many more there are.
+pub(super) fn named<F: fmt::Display>(faults: &[F]) -> String {
+    let named = faults.iter().take(NAMED_MAX).map(F::to_string);
+    let mut text = named.collect::<Vec<_>>().join("; ");
+    if faults.len() > NAMED_MAX {
+        text += &format!("; and {} more", faults.len() - NAMED_MAX);
+    }
+    text
 }
 
 impl fmt::Display for Check {

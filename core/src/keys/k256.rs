@@ -1,7 +1,7 @@
 //! secp256k1 by the pure-Rust crate `k256`.
 
 use ::k256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
-use ::k256::ecdsa::{Signature, SigningKey, VerifyingKey};
+use ::k256::ecdsa::{RecoveryId, Signature, SigningKey, VerifyingKey};
 use ::k256::elliptic_curve::sec1::ToSec1Point;
 
 /// A secret scalar; erased when dropped.
@@ -64,6 +64,18 @@ impl Point {
         Signature::from_slice(signature)
             .is_ok_and(|signature| self.0.verify_prehash(digest, &signature).is_ok())
     }
+}
+
+/// The key that made r ‖ s over the digest, compressed; `is_odd` is the point's y, of which r is x.
+#[must_use]
+pub fn recover(digest: &[u8; 32], signature: &[u8; 64], is_odd: bool) -> Option<[u8; 33]> {
+    let signature = Signature::from_slice(signature).ok()?;
+    let low = signature.normalize_s();
+    // To negate s is to negate the point.
+    let is_odd = is_odd ^ (low != signature);
+    let id = RecoveryId::new(is_odd, false);
+    let key = VerifyingKey::recover_from_prehash(digest, &low, id).ok()?;
+    Some(compressed(key.as_affine()))
 }
 
 fn compressed(point: &::k256::AffinePoint) -> [u8; 33] {

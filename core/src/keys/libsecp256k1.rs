@@ -11,6 +11,7 @@
 use std::ptr;
 use std::sync::OnceLock;
 
+use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
 use secp256k1::ffi::{self, CPtr};
 use secp256k1::{All, Message, PublicKey, Secp256k1, SecretKey, ecdh, ecdsa};
 
@@ -103,6 +104,16 @@ impl Point {
             ecdsa::verify(&signature, Message::from_digest(*digest), &self.0).is_ok()
         })
     }
+}
+
+/// The key that made r ‖ s over the digest, compressed; `is_odd` is the point's y, of which r is x.
+#[must_use]
+pub fn recover(digest: &[u8; 32], signature: &[u8; 64], is_odd: bool) -> Option<[u8; 33]> {
+    let id = if is_odd { RecoveryId::One } else { RecoveryId::Zero };
+    // The library recovers from a high S as from a low one.
+    let signature = RecoverableSignature::from_compact(signature, id).ok()?;
+    let key = signature.recover_ecdsa(Message::from_digest(*digest)).ok()?;
+    Some(key.serialize())
 }
 
 /// The one context, made at first use.

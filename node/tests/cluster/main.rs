@@ -11,7 +11,8 @@ use std::thread;
 use std::time::Instant;
 
 use serde_json::Value;
-use stayfound::core::cluster::{OperatorIndex, lock};
+use stayfound::core::cluster::OperatorIndex;
+use stayfound::core::cluster::lock::Lock;
 use stayfound::core::keys::SecretKey;
 use stayfound::core::record::{Endpoints, Signed};
 use stayfound::store::DiskStore;
@@ -313,7 +314,8 @@ fn until_logged(net: &mut Net, name: Name, what: &str, remote: SocketAddr) {
 /// The cluster's lock with the impostor's ENR in the place of an operator's.
 fn forge(net: &Net, operator: usize) -> PathBuf {
     let sound = fs::read_to_string(&net.lock).expect("reads");
-    let manifest = lock::read(sound.as_bytes()).expect("is a lock");
+    let lock = Lock::read(sound.as_bytes()).expect("is a lock");
+    let manifest = lock.manifest().expect("is a cluster");
     let usurper = SecretKey::from_bytes(&IMPOSTORS_KEY).expect("a key");
     let usurper = Signed::sign(&usurper, 0, &Endpoints::default());
     let forged =

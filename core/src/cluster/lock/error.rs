@@ -1,18 +1,15 @@
-//! Why a file is no lock that can be read.
+//! Why a file is no lock or definition that can be read.
 
 use std::fmt;
 
-use serde_json::error::Category;
+use super::super::json::shown;
+use super::super::version::Version;
 
-use super::super::ManifestError;
-use super::VERSIONS;
-use crate::record::RecordError;
-
-/// What is wrong with a lock: one sentence that names the field and says what to do. Nothing has
-/// been changed.
+/// What is wrong with a lock or a definition: one sentence that names the field and says what to
+/// do. Nothing has been changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LockError {
-    /// Not JSON, or JSON of another shape.
+    /// Not JSON, or no object.
     NotJson {
         /// The line, from 1.
         line: usize,
@@ -30,43 +27,23 @@ pub enum LockError {
     },
     /// This field is absent, `null` or empty.
     Missing(String),
-    /// This field is of another JSON type.
-    Type {
+    /// A schema version that is not known.
+    Version {
         /// The field.
         field: String,
-        /// What it has to be.
-        expected: &'static str,
+        /// What stands there.
+        version: String,
     },
-    /// A schema version that is not known.
-    Version(String),
-    /// This field is too long.
-    TooLong {
-        /// The field.
-        field: &'static str,
-        /// Its length in bytes.
-        bytes: usize,
-        /// The most that it may have.
-        most: usize,
+    /// This field is not as it must be.
+    Field {
+        /// Its path.
+        field: String,
+        /// What was expected, what was found.
+        why: String,
     },
-    /// An operator's ENR is no record by EIP-778.
-    Enr {
-        /// The operator's index, from 0.
-        operator: usize,
-        /// The rule that it breaks.
-        why: RecordError,
-    },
-    /// The lock hash is not in the encoding of the file's version.
-    LockHashEncoding {
-        /// That encoding.
-        expected: &'static str,
-    },
-    /// The lock hash has another number of bytes than 32.
-    LockHashLength(usize),
-    /// Each field can be read, but together they are no cluster.
-    Manifest(ManifestError),
 }
 
-/// What helps against every lock whose content is not what charon writes.
+/// What helps against every file whose content is not what charon writes.
 const TAKE_ANOTHER: &str = "take an unaltered copy from another operator of the cluster";
 
 impl fmt::Display for LockError {
@@ -86,72 +63,44 @@ impl fmt::Display for LockError {
                 "the field {field} is missing or empty; give charon's cluster-lock.json as charon \
                  wrote it"
             ),
-            Self::Type { field, expected } => {
-                write!(f, "the field {field} is not {expected}; {TAKE_ANOTHER}")
-            }
-            Self::Version(version) => write!(
+            Self::Version { field, version } => write!(
                 f,
-                "the field cluster_definition.version is {version:?}, but only {} to {} can be \
-                 read; if charon is newer than that, update stayfound",
-                VERSIONS[0],
-                VERSIONS[VERSIONS.len() - 1]
+                "the field {field} is {}, but only {} to {} can be read; if charon is newer than \
+                 that, update stayfound",
+                shown(version),
+                Version::V1_0,
+                Version::V1_11
             ),
-            Self::TooLong { field, bytes, most } => {
-                write!(f, "the field {field} has {bytes} bytes, at most {most} are allowed; ")?;
-                f.write_str(TAKE_ANOTHER)
-            }
-            Self::Enr { operator, why } => write!(
-                f,
-                "the field cluster_definition.operators[{operator}].enr is no node record: {why}; \
-                 {TAKE_ANOTHER}"
-            ),
-            Self::LockHashEncoding { expected } => {
-                write!(f, "the field lock_hash is not {expected}; {TAKE_ANOTHER}")
-            }
-            Self::LockHashLength(n) => {
-                write!(f, "the field lock_hash has {n} bytes, not 32; {TAKE_ANOTHER}")
-            }
-            Self::Manifest(why) => {
-                let field = match why {
-                    ManifestError::Threshold { .. } => "cluster_definition.threshold",
-                    ManifestError::OperatorCount(_) | ManifestError::SharedKey(..) => {
-                        "cluster_definition.operators"
-                    }
-                };
-                write!(f, "the field {field} makes no cluster: {why}; {TAKE_ANOTHER}")
-            }
+            Self::Field { field, why } => write!(f, "the field {field}: {why}; {TAKE_ANOTHER}"),
         }
     }
 }
 
-impl std::error::Error for LockError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Enr { why, .. } => Some(why),
-            Self::Manifest(why) => Some(why),
-            _ => None,
-        }
-    }
-}
+impl std::error::Error for LockError {}
 
-impl From<serde_json::Error> for LockError {
-    fn from(error: serde_json::Error) -> Self {
+impl LockError {
+    /// Where the JSON itself is broken.
+    pub(in super::super) fn syntax(error: &serde_json::Error) -> Self {
         let (line, column) = (error.line(), error.column());
-        match error.classify() {
-            Category::Eof => Self::Truncated { line, column },
-            Category::Syntax | Category::Data | Category::Io => {
-                // The reader repeats the place at the end of its sentence.
-                let text = error.to_string();
-                let place = format!(" at line {line} column {column}");
-                let why = text.strip_suffix(&place).unwrap_or(&text).to_owned();
-                Self::NotJson { line, column, why }
-            }
+        if error.is_eof() { Self::Truncated { line, column } } else { Self::not_json(error) }
+    }
+
+    /// Of a field of whole JSON, at this path.
+    pub(in super::super) fn content(field: &str, error: &serde_json::Error) -> Self {
+        match field {
+            "." => Self::not_json(error), // the file itself
+            _ => Self::Field { field: field.into(), why: sentence(error) },
         }
+    }
+
+    fn not_json(error: &serde_json::Error) -> Self {
+        Self::NotJson { line: error.line(), column: error.column(), why: sentence(error) }
     }
 }
 
-impl From<ManifestError> for LockError {
-    fn from(error: ManifestError) -> Self {
-        Self::Manifest(error)
-    }
+/// What the reader says, without the place that it repeats at the end.
+fn sentence(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
