@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use self::authorisation::Authority;
+use self::check::Verdict;
 use crate::keys::{PublicKey, SecretKey};
 use crate::record::{Endpoints, NodeId, RecordError, Signed};
 
@@ -17,6 +19,7 @@ pub mod definition;
 pub mod eip712;
 mod json;
 pub mod lock;
+pub mod manifest;
 pub mod shares;
 pub mod signed;
 pub mod ssz;
@@ -46,6 +49,8 @@ pub struct Operator {
     pub node_id: NodeId,
     /// The record that the manifest carries.
     pub record: Signed,
+    /// On whose word its key speaks for it.
+    pub authority: Authority,
 }
 
 /// A cluster: who its operators are.
@@ -57,6 +62,7 @@ pub struct Manifest {
     threshold: usize,
     operators: Vec<Operator>,
     by_node_id: BTreeMap<NodeId, OperatorIndex>,
+    is_verified: bool,
 }
 
 /// Why something is no manifest.
@@ -148,10 +154,29 @@ impl Manifest {
                 return Err(ManifestError::SharedKey(other, index));
             }
             let (public_key, node_id) = (*record.public_key(), record.node_id());
-            operators.push(Operator { index, public_key, node_id, record });
+            let authority = Authority::Lock;
+            operators.push(Operator { index, public_key, node_id, record, authority });
         }
         assert_eq!(operators.len(), by_node_id.len());
-        Ok(Self { name, uuid, hash, threshold, operators, by_node_id })
+        Ok(Self { name, uuid, hash, threshold, operators, by_node_id, is_verified: false })
+    }
+
+    /// The same cluster, as far as a verdict about its lock or manifest goes: verified if nothing
+    /// failed, each operator on the authority that was found.
+    #[must_use]
+    pub fn with_verdict(mut self, verdict: &Verdict) -> Self {
+        assert_eq!(self.operators.len(), verdict.authorities.len(), "an authority of each");
+        self.is_verified = verdict.failures().next().is_none();
+        for (operator, authority) in self.operators.iter_mut().zip(&verdict.authorities) {
+            operator.authority = *authority;
+        }
+        self
+    }
+
+    /// Whether the lock or manifest that it was read from has been verified.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        self.is_verified
     }
 
     /// A cluster of one: a node that only discovers, such as a boot node.

@@ -3,59 +3,32 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
+use secrets::{Cluster, any_cluster, id, three_of_four};
 use stayfound_core::cluster::OperatorIndex;
 use stayfound_core::cluster::authorisation::{
     Authorisation, AuthorisationError, ClusterId, message, sign,
 };
 use stayfound_core::cluster::check::Outcome;
-use stayfound_core::cluster::shares::{Concluded, Keys, ShapeError, Validator};
+use stayfound_core::cluster::shares::{Concluded, Keys, ShapeError};
 use stayfound_core::keys;
-use stayfound_core::keys::bls::{Domain, SecretKey, Signature, SignatureSum};
+use stayfound_core::keys::bls::{Domain, SecretKey, Signature, SignatureSum, Signed};
 
-/// A cluster whose secrets are known: `secrets[validator][operator]`.
-#[derive(Clone, Debug)]
-struct Cluster {
-    threshold: usize,
-    secrets: Vec<Vec<SecretKey>>,
-    validators: Vec<Validator>,
+mod secrets;
+
+trait Conclude {
+    fn conclude(&self, parts: usize) -> Concluded;
+    fn verify(
+        &self,
+        authorisation: &Authorisation,
+        operator: usize,
+        message: &[u8],
+        parts: usize,
+    ) -> Result<(), AuthorisationError>;
 }
 
-fn secret(bytes: [u8; 32]) -> SecretKey {
-    let mut bytes = bytes;
-    bytes[0] &= 0x3f; // below the order
-    bytes[31] |= 1;
-    SecretKey::from_bytes(&bytes).expect("in range")
-}
-
-fn cluster(threshold: usize, operators: usize, coefficients: &[Vec<[u8; 32]>]) -> Cluster {
-    let (mut secrets, mut validators) = (Vec::new(), Vec::new());
-    for coefficients in coefficients {
-        let coefficients: Vec<_> = coefficients.iter().map(|it| secret(*it)).collect();
-        let shares = SecretKey::split(&coefficients, operators).expect("no share is zero");
-        validators.push(Validator {
-            public_key: coefficients[0].public_key().to_bytes(),
-            shares: shares.iter().map(|share| share.public_key().to_bytes()).collect(),
-        });
-        secrets.push(shares);
-    }
-    Cluster { threshold, secrets, validators }
-}
-
-impl Cluster {
-    fn operators(&self) -> usize {
-        self.secrets[0].len()
-    }
-
-    fn keys(&self) -> Keys<'_> {
-        Keys::new(&self.validators, self.operators(), self.threshold).expect("of one shape")
-    }
-
-    fn of(&self, operator: usize) -> Vec<SecretKey> {
-        self.secrets.iter().map(|shares| shares[operator].clone()).collect()
-    }
-
+impl Conclude for Cluster {
     fn conclude(&self, parts: usize) -> Concluded {
-        let keys = self.keys();
+        let keys = self.keys().with_total();
         let parts = keys.parts(parts);
         keys.conclude(parts.iter().rev().map(|part| part.run()).collect())
     }
@@ -71,31 +44,14 @@ impl Cluster {
         let sums = self.conclude(parts).sums.expect("the keys are points");
         let keys = self.keys();
         let parts = authorisation.parts(&keys, parts)?;
-        let partials = parts.iter().map(|part| part.run());
-        authorisation.conclude(&sums.operators[operator], partials, message)
-    }
-}
-
-prop_compose! {
-    fn any_cluster()(operators in 1usize..7, validators in 1usize..5)(
-        // With a threshold of one all shares of a validator are one key, which is refused.
-        threshold in operators.min(2)..=operators,
-        operators in Just(operators),
-        coefficients in prop::collection::vec(
-            prop::collection::vec(any::<[u8; 32]>(), operators), validators),
-    ) -> Cluster {
-        let coefficients: Vec<_> =
-            coefficients.iter().map(|all| all[..threshold].to_vec()).collect();
-        cluster(threshold, operators, &coefficients)
+        let signature = Authorisation::conclude(parts.iter().map(|part| part.run()))?;
+        let signed = Signed { key: sums.operators[operator], message, signature };
+        signed.verifies(Domain::AUTHORISATION).then_some(()).ok_or(AuthorisationError::Combined)
     }
 }
 
 fn all_passed(concluded: &Concluded) -> bool {
     concluded.checks.iter().all(|check| check.outcome == Outcome::Passed)
-}
-
-fn id() -> ClusterId {
-    ClusterId::Lock { uuid: "6F7A".into(), hash: [7; 32] }
 }
 
 fn enr_key(place: u8) -> keys::PublicKey {
@@ -129,16 +85,15 @@ proptest! {
     #[test]
     fn parts_add_up(cluster in any_cluster(), parts in 2usize..6) {
         let [one, many] = [1, parts].map(|parts| cluster.conclude(parts).sums.expect("points"));
-        let apart = |sums: &stayfound_core::cluster::shares::Sums| format!("{sums:?}");
-        // Projective coordinates differ; a signature of the sum does not care.
+        let [one, many] = [one, many].map(|sums| sums.total.expect("it was wanted"));
         let all = SecretKey::weigh(
             &cluster.secrets.concat(),
             &vec![1u128.to_le_bytes(); cluster.secrets.len() * cluster.operators()],
         );
         if let Some(all) = all {
             let signature = all.sign(Domain::ETH2, b"lock");
-            prop_assert!(one.all.verifies(Domain::ETH2, b"lock", &signature), "{}", apart(&one));
-            prop_assert!(many.all.verifies(Domain::ETH2, b"lock", &signature), "{}", apart(&many));
+            prop_assert!(one.verifies(Domain::ETH2, b"lock", &signature));
+            prop_assert!(many.verifies(Domain::ETH2, b"lock", &signature));
         }
     }
 
@@ -209,13 +164,6 @@ proptest! {
         prop_assert_eq!(cluster.verify(&each, 0, &said, 2), Err(AuthorisationError::Combined));
         prop_assert_eq!(each.culprit(&cluster.keys(), OperatorIndex(0), &said), Some(culprit));
     }
-}
-
-fn three_of_four() -> Cluster {
-    let coefficients: Vec<Vec<[u8; 32]>> = (0..3u8)
-        .map(|validator| (0..3u8).map(|it| [1 + 16 * validator + it; 32]).collect())
-        .collect();
-    cluster(3, 4, &coefficients)
 }
 
 #[test]

@@ -122,11 +122,7 @@ pub fn generate() -> io::Result<(SecretKey, Zeroizing<String>)> {
         getrandom::fill(&mut *scalar)?;
         // One draw in 2^128 is no key.
         if let Ok(key) = SecretKey::from_bytes(&scalar) {
-            let mut digits = Zeroizing::new(String::with_capacity(DIGITS));
-            for digit in scalar.iter().flat_map(|byte| [byte >> 4, byte & 15]) {
-                digits.push(char::from_digit(digit.into(), 16).expect("below 16"));
-            }
-            return Ok((key, digits));
+            return Ok((key, hex(&*scalar)));
         }
     }
 }
@@ -141,14 +137,14 @@ pub fn create(path: &Path) -> io::Result<SecretKey> {
     Ok(key)
 }
 
-/// Makes a file with these digits, and makes it last.
-pub(crate) fn write_new(path: &Path, digits: &str) -> io::Result<()> {
+/// Makes a file with this text that only its owner can read, and makes it last. Never overwrites.
+pub(crate) fn write_new(path: &Path, text: &str) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
-    file.write_all(digits.as_bytes())?;
+    file.write_all(text.as_bytes())?;
     file.sync_all()
 }
 
@@ -172,7 +168,17 @@ fn parse(path: &Path, digits: &[u8]) -> Result<SecretKey, KeyFileError> {
     SecretKey::from_bytes(&scalar).map_err(|why| KeyFileError::OutOfRange(path.into(), why))
 }
 
-fn nibble(digit: u8) -> u8 {
+/// The digits of these bytes, in a string that never grew: it leaves no copy behind.
+pub(crate) fn hex(bytes: &[u8]) -> Zeroizing<String> {
+    let mut digits = Zeroizing::new(String::with_capacity(2 * bytes.len()));
+    for digit in bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]) {
+        digits.push(char::from_digit(digit.into(), 16).expect("below 16"));
+    }
+    digits
+}
+
+/// The value of one hex digit; the caller knows that it is one.
+pub(crate) fn nibble(digit: u8) -> u8 {
     match digit {
         b'0'..=b'9' => digit - b'0',
         _ => digit.to_ascii_lowercase() - b'a' + 10,

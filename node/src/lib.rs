@@ -8,6 +8,7 @@
 pub mod cli;
 pub mod config;
 pub mod keyfile;
+pub mod keystore;
 pub mod link;
 pub mod mesh;
 pub mod status;

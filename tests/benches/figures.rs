@@ -2,6 +2,8 @@
 //! `cargo bench -p stayfound-tests`. Every result is also a line `figure <name> <value> <unit>`.
 //! `cargo test -p stayfound-tests --bench figures` only shows that every figure can be measured.
 
+#[path = "figures/authorise.rs"]
+mod authorise;
 #[path = "figures/bare.rs"]
 mod bare;
 #[path = "figures/garbage.rs"]
@@ -32,6 +34,7 @@ fn main() {
     // Memory first: what others free would be used again, and not be seen.
     let all: [(&str, fn()); _] = [
         ("discovery.memory", memory::figures),
+        ("cluster.authorisations", authorise::figures),
         ("discovery.handshake", handshake::figures),
         ("discovery.packet", packet::figures),
         ("discovery.garbage", garbage::figures),

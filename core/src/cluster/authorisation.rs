@@ -9,10 +9,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::OperatorIndex;
 use super::shares::{Keys, ranges};
 use crate::keys::PublicKey;
-use crate::keys::bls::{Domain, KeySum, PointError, SecretKey, Signature, SignatureSum};
+use crate::keys::bls::{self, Domain, PointError, SecretKey, Signature, SignatureSum};
 
 /// What every message begins with. Long, so that nobody takes it for anything else.
 const TAG: &[u8] = b"stayfound/1: the holder of these validator key shares authorises the ENR \
@@ -52,7 +54,8 @@ impl ClusterId {
 }
 
 /// On whose word a key speaks for an operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Authority {
     /// The lock says so (or the manifest's author): nobody who holds the shares was asked.
     Lock,
@@ -102,6 +105,8 @@ pub enum AuthorisationError {
     Share(usize),
     /// The combined signature is not that of all shares over this cluster, operator and key.
     Combined,
+    /// Some of the cluster's keys are none, so nothing can be verified by them.
+    NoKeys,
 }
 
 impl fmt::Display for AuthorisationError {
@@ -121,6 +126,7 @@ impl fmt::Display for AuthorisationError {
                 "validator {validator}: {expected} the operator's share, found one that does not \
                  verify"
             ),
+            Self::NoKeys => f.write_str("expected validators whose keys are points, found none"),
             Self::Combined => {
                 write!(f, "{expected} all shares of the operator, found one that does not verify")
             }
@@ -220,17 +226,14 @@ impl Authorisation {
         Ok(ranges(signatures.len(), count).map(part).collect())
     }
 
-    /// Whether every share of the operator signed the message: its weighted sum of keys, and the
-    /// parts that came of [`parts`](Self::parts), in any order.
+    /// The weighted sum of what came of all [`parts`](Self::parts), in any order: it is to verify
+    /// under the operator's weighted sum of keys.
     ///
     /// # Errors
-    /// [`AuthorisationError`]: of the first part that failed, or that the sum does not verify.
+    /// [`AuthorisationError`]: of the first part that failed, or that the sum is nothing.
     pub fn conclude(
-        &self,
-        sum: &KeySum,
         partials: impl IntoIterator<Item = Partial>,
-        message: &[u8],
-    ) -> Result<(), AuthorisationError> {
+    ) -> Result<Signature, AuthorisationError> {
         let mut total: Option<SignatureSum> = None;
         for partial in partials {
             let partial = partial?;
@@ -239,11 +242,7 @@ impl Authorisation {
                 None => total = Some(partial),
             }
         }
-        let signature = total.and_then(|total| total.signature());
-        match signature.is_some_and(|it| sum.verifies(Domain::AUTHORISATION, message, &it)) {
-            true => Ok(()),
-            false => Err(AuthorisationError::Combined),
-        }
+        total.and_then(|total| total.signature()).ok_or(AuthorisationError::Combined)
     }
 
     /// Which share's signature is not over the message, when all together are not: one pairing for
@@ -259,7 +258,7 @@ impl Authorisation {
         let mut rows = keys.validators().iter().zip(signatures);
         rows.position(|(validator, signature)| {
             let share = &validator.shares[usize::from(operator.0)];
-            let key = crate::keys::bls::PublicKey::from_bytes(share);
+            let key = bls::PublicKey::from_bytes(share);
             let signature = Signature::from_bytes(signature);
             !key.is_ok_and(|key| {
                 signature.is_ok_and(|it| key.verifies(Domain::AUTHORISATION, message, &it))

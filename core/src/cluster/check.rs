@@ -4,8 +4,22 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::authorisation::Authority;
+
+/// What the checks are: a verdict of other checks than these is none any more.
+pub const CHECKS_VERSION: u32 = 1;
+
 /// How many faults of one kind a sentence names; the rest are counted.
 const NAMED_MAX: usize = 8;
+
+/// What looking at a lock or manifest came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// What was looked at.
+    pub checks: Vec<Check>,
+    /// On whose word each operator's key speaks, by index.
+    pub authorities: Vec<Authority>,
+}
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +41,25 @@ pub enum Outcome {
     Failed(String),
     /// There is nothing to look at, or no way to look at it here: why.
     NotApplicable(String),
+}
+
+impl Verdict {
+    /// The checks that failed.
+    pub fn failures(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|check| check.has_failed())
+    }
+
+    /// Adds the demand that every operator is authorised by its shares.
+    pub fn require_authorisation(&mut self) {
+        let missing = self.authorities.iter().enumerate();
+        let missing = missing.filter(|(_, authority)| **authority != Authority::Shares);
+        let missing: Vec<_> = missing
+            .map(|(index, _)| {
+                format!("operator {index}: expected its key shares' authorisation, found none that holds")
+            })
+            .collect();
+        self.checks.push(Check::faultless("required authorisation", &missing));
+    }
 }
 
 impl Check {

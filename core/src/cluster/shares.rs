@@ -39,6 +39,7 @@ pub struct Keys<'a> {
     operators: usize,
     threshold: usize,
     transcript: [u8; 32],
+    wants_total: bool,
 }
 
 /// A validator that has another number of shares than there are operators, or a threshold that
@@ -87,6 +88,13 @@ pub struct Part<'a> {
     range: Range<usize>,
 }
 
+/// The keys of a part, read: a column of the validators' own, then one of each operator's shares.
+#[derive(Clone, Debug)]
+pub struct Points<'a> {
+    part: &'a Part<'a>,
+    columns: Vec<Vec<PublicKey>>,
+}
+
 /// What came of a part.
 #[derive(Clone, Debug)]
 pub struct Partial {
@@ -99,8 +107,9 @@ pub struct Partial {
 /// Sums over validators.
 #[derive(Clone, Debug)]
 pub struct Sums {
-    /// Of every share of every operator: what charon's signature aggregate verifies under.
-    pub all: KeySum,
+    /// Of every share of every operator, if that was wanted: what charon's signature aggregate
+    /// verifies under.
+    pub total: Option<KeySum>,
     /// Of each operator's shares, weighted: what its combined authorisation verifies under.
     pub operators: Vec<KeySum>,
 }
@@ -132,8 +141,9 @@ impl fmt::Display for Place {
     }
 }
 
+/// A key that is none.
 #[derive(Clone, Copy, Debug)]
-struct PointFault {
+pub struct PointFault {
     place: Place,
     bytes: [u8; 48],
     why: PointError,
@@ -207,7 +217,14 @@ impl<'a> Keys<'a> {
             hash.update(validator.public_key);
             hash.update(validator.shares.as_flattened());
         }
-        Ok(Self { validators, operators, threshold, transcript: hash.finalize().into() })
+        let transcript = hash.finalize().into();
+        Ok(Self { validators, operators, threshold, transcript, wants_total: false })
+    }
+
+    /// The same, with the plain sum of all shares to be made on the way.
+    #[must_use]
+    pub fn with_total(self) -> Self {
+        Self { wants_total: true, ..self }
     }
 
     /// The validators.
@@ -296,7 +313,11 @@ fn repeated<'k>(keys: impl Iterator<Item = (Place, &'k [u8; 48])>) -> Vec<Repeat
 
 impl Sums {
     fn add(&mut self, more: &Self) {
-        self.all.add(&more.all);
+        match (&mut self.total, &more.total) {
+            (Some(total), Some(more)) => total.add(more),
+            (None, None) => {}
+            _ => unreachable!("parts of one cluster"),
+        }
         assert_eq!(self.operators.len(), more.operators.len(), "parts of one cluster");
         for (sum, more) in self.operators.iter_mut().zip(&more.operators) {
             sum.add(more);
@@ -313,17 +334,20 @@ impl Part<'_> {
             repeated(shares.map(|(at, key)| (Place { validator, column: at + 1 }, key)))
         });
         let repeated = repeated.collect();
-        match self.columns() {
+        match self.read() {
             Err(points) => Partial { points, repeated, off: Vec::new(), sums: None },
-            Ok(columns) => {
-                let (off, sums) = self.sum(&columns);
+            Ok(read) => {
+                let (off, sums) = read.sum();
                 Partial { points: Vec::new(), repeated, off, sums }
             }
         }
     }
 
-    /// The points: a column of the validators' own keys, then one of each operator's shares.
-    fn columns(&self) -> Result<Vec<Vec<PublicKey>>, Vec<PointFault>> {
+    /// Decompresses the keys and looks whether they are in the group.
+    ///
+    /// # Errors
+    /// [`PointFault`]: every key that is none.
+    pub fn read(&self) -> Result<Points<'_>, Vec<PointFault>> {
         let mut faults = Vec::new();
         let mut columns = vec![Vec::with_capacity(self.range.len()); self.keys.operators + 1];
         for index in self.range.clone() {
@@ -339,33 +363,49 @@ impl Part<'_> {
                 }
             }
         }
-        if faults.is_empty() { Ok(columns) } else { Err(faults) }
+        if faults.is_empty() { Ok(Points { part: self, columns }) } else { Err(faults) }
     }
+}
 
-    fn sum(&self, columns: &[Vec<PublicKey>]) -> (Vec<OffPolynomial>, Option<Sums>) {
-        if self.range.is_empty() {
+impl Points<'_> {
+    /// The sums of a part, and which of its validators are off their polynomials.
+    fn sum(&self) -> (Vec<OffPolynomial>, Option<Sums>) {
+        let Part { keys, range } = self.part;
+        if range.is_empty() {
             return (Vec::new(), None);
         }
-        let weights = self.keys.weights(self.range.clone());
-        let weighted: Vec<_> =
-            columns.iter().map(|column| KeySum::weigh(column, &weights)).collect();
-        let places: Vec<_> = (0..=self.keys.operators as u64).collect();
+        let weighted = self.weigh();
+        let places: Vec<_> = (0..=keys.operators as u64).collect();
         let off = match self.on_polynomial(&places, &weighted) {
             true => Vec::new(),
-            false => self.off_polynomial(columns),
+            false => self.off_polynomial(),
         };
-        let of_column = |column: &Vec<PublicKey>| KeySum::of(column).expect("no empty range");
-        let mut all = of_column(&columns[1]);
-        columns[2..].iter().for_each(|column| all.add(&of_column(column)));
-        (off, Some(Sums { all, operators: weighted[1..].to_vec() }))
+        let total = || {
+            let sums = self.columns[1..].iter().map(|column| KeySum::of(column));
+            let sums = sums.map(|sum| sum.expect("the range is not empty"));
+            sums.reduce(|mut total, sum| {
+                total.add(&sum);
+                total
+            })
+        };
+        let total = if keys.wants_total { total() } else { None };
+        (off, Some(Sums { total, operators: weighted[1..].to_vec() }))
+    }
+
+    /// The weighted sum of each column.
+    #[must_use]
+    pub fn weigh(&self) -> Vec<KeySum> {
+        let weights = self.part.keys.weights(self.part.range.clone());
+        self.columns.iter().map(|column| KeySum::weigh(column, &weights)).collect()
     }
 
     /// Whether there is a polynomial of degree below the threshold with these values.
     fn on_polynomial(&self, places: &[u64], values: &[KeySum]) -> bool {
-        let Some(degree) = places.len().checked_sub(self.keys.threshold + 1) else {
+        let keys = &self.part.keys;
+        let Some(degree) = places.len().checked_sub(keys.threshold + 1) else {
             return true; // as many values as coefficients
         };
-        let random = bls::weights(b"polynomial", &self.keys.transcript, 0..degree + 1);
+        let random = bls::weights(b"polynomial", &keys.transcript, 0..degree + 1);
         let random: Vec<_> = random.iter().map(Scalar::from).collect();
         let factor = |at: &u64| {
             let others = places.iter().filter(|other| *other != at);
@@ -378,9 +418,11 @@ impl Part<'_> {
     }
 
     /// One by one, who is off.
-    fn off_polynomial(&self, columns: &[Vec<PublicKey>]) -> Vec<OffPolynomial> {
-        let off = self.range.clone().enumerate().filter_map(|(row, validator)| {
-            let keys: Vec<_> = columns.iter().map(|column| KeySum::from(&column[row])).collect();
+    fn off_polynomial(&self) -> Vec<OffPolynomial> {
+        let Part { keys: Keys { threshold, .. }, range } = self.part;
+        let off = range.clone().enumerate().filter_map(|(row, validator)| {
+            let keys: Vec<_> =
+                self.columns.iter().map(|column| KeySum::from(&column[row])).collect();
             let fits = |without: Option<usize>| {
                 let columns = (0..keys.len()).filter(|column| Some(*column) != without);
                 let (places, keys): (Vec<_>, Vec<_>) =
@@ -388,11 +430,11 @@ impl Part<'_> {
                 self.on_polynomial(&places, &keys)
             };
             // Without one there must still be one more than the coefficients, or anything fits.
-            let tells = keys.len() > self.keys.threshold + 1;
+            let tells = keys.len() > threshold + 1;
             let culprits = || (0..keys.len()).filter(|column| tells && fits(Some(*column)));
             (!fits(None)).then(|| OffPolynomial {
                 validator,
-                threshold: self.keys.threshold,
+                threshold: *threshold,
                 culprit: culprits().next().map(|column| Place { validator, column }),
             })
         });

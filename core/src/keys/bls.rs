@@ -300,6 +300,14 @@ pub struct Signed<'a> {
     pub signature: Signature,
 }
 
+impl Signed<'_> {
+    /// Whether this one is valid.
+    #[must_use]
+    pub fn verifies(&self, domain: Domain) -> bool {
+        self.key.verifies(domain, self.message, &self.signature)
+    }
+}
+
 /// Whether all of them are valid, by one pairing of their weighted sum: what is false passes only
 /// if somebody guesses the weights, which depend on all that is looked at. True of none.
 #[must_use]

@@ -1,0 +1,344 @@
+//! The shape of the files: what serde reads and writes.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
+use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
+
+use super::super::authorisation::{Authorisation, ClusterId};
+use super::super::lock::{NAME_BYTES_MAX, UUID_BYTES_MAX};
+use super::super::shares::{VALIDATORS_MAX, Validator};
+use super::super::{ManifestError, OPERATORS_MAX, OperatorIndex};
+use super::{AuthorisationFile, Document, DocumentError, Operator, VERSION};
+use crate::record::Signed;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DocumentJson {
+    version: Text<16>,
+    cluster: ClusterJson,
+    name: Text<NAME_BYTES_MAX>,
+    threshold: usize,
+    require_authorisation: bool,
+    operators: List<OperatorJson, OPERATORS_MAX>,
+    validators: List<ValidatorJson, VALIDATORS_MAX>,
+    hash: Hex<32>,
+}
+
+/// Either a lock's uuid and hash, or an id of its own.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ClusterJson {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uuid: Option<Text<UUID_BYTES_MAX>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lock_hash: Option<Hex<32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Hex<32>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OperatorJson {
+    index: usize,
+    enr: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address: Option<Hex<20>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    authorisation: Option<AuthorisationJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum AuthorisationJson {
+    Combined(Hex<96>),
+    Shares(List<Hex<96>, VALIDATORS_MAX>),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ValidatorJson {
+    public_key: Hex<48>,
+    shares: List<Hex<48>, OPERATORS_MAX>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AuthorisationFileJson {
+    version: Text<16>,
+    cluster: ClusterJson,
+    operator: u8,
+    enr: String,
+    authorisation: AuthorisationJson,
+}
+
+/// So many bytes, in the file as 0x and hex digits.
+#[derive(Clone, Copy)]
+struct Hex<const N: usize>([u8; N]);
+
+impl<const N: usize> Serialize for Hex<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let digits = digits.map(|digit| char::from(DIGITS[usize::from(digit)]));
+        serializer.serialize_str(&"0x".chars().chain(digits).collect::<String>())
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Digits<const N: usize>;
+
+        impl<const N: usize> Visitor<'_> for Digits<N> {
+            type Value = [u8; N];
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{N} bytes as 0x and {} hex digits", 2 * N)
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<[u8; N], E> {
+                let digits = text.strip_prefix("0x").map(str::as_bytes).unwrap_or_default();
+                if digits.len() != 2 * N {
+                    return Err(E::custom(format_args!(
+                        "expected 0x and {} hex digits, found {} characters",
+                        2 * N,
+                        text.len()
+                    )));
+                }
+                let mut bytes = [0; N];
+                for (byte, [high, low]) in bytes.iter_mut().zip(digits.as_chunks().0) {
+                    let digit = |digit: u8| char::from(digit).to_digit(16);
+                    let (Some(high), Some(low)) = (digit(*high), digit(*low)) else {
+                        let found = [char::from(*high), char::from(*low)];
+                        return Err(E::custom(format_args!(
+                            "expected hex digits, found {found:?}"
+                        )));
+                    };
+                    *byte = u8::try_from(high << 4 | low).expect("two digits are a byte");
+                }
+                Ok(bytes)
+            }
+        }
+
+        deserializer.deserialize_str(Digits::<N>).map(Self)
+    }
+}
+
+/// A string of at most so many bytes.
+#[derive(Serialize)]
+struct Text<const MOST: usize>(String);
+
+impl<'de, const MOST: usize> Deserialize<'de> for Text<MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.len() {
+            length if length > MOST => {
+                Err(D::Error::custom(format_args!("expected at most {MOST} bytes, found {length}")))
+            }
+            _ => Ok(Self(text)),
+        }
+    }
+}
+
+/// A list of at most so many, refused before the rest of it is read.
+#[derive(Serialize)]
+struct List<T, const MOST: usize>(Vec<T>);
+
+impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for List<T, MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items<T, const MOST: usize>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for Items<T, MOST> {
+            type Value = Vec<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a list of at most {MOST}")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+                let mut all = Vec::new();
+                while all.len() < MOST {
+                    let Some(item) = items.next_element()? else { return Ok(all) };
+                    all.push(item);
+                }
+                match items.next_element::<serde::de::IgnoredAny>()? {
+                    None => Ok(all),
+                    Some(_) => {
+                        Err(A::Error::custom(format_args!("expected at most {MOST}, found more")))
+                    }
+                }
+            }
+        }
+
+        deserializer.deserialize_seq(Items::<T, MOST>(PhantomData)).map(Self)
+    }
+}
+
+/// Reads JSON; what is wrong is looked for once more, with the path of its field.
+fn parse<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, DocumentError> {
+    serde_json::from_slice(json).map_err(|_| {
+        let mut reader = serde_json::Deserializer::from_slice(json);
+        let read: Result<T, _> = serde_path_to_error::deserialize(&mut reader);
+        match read {
+            Err(error) => DocumentError::Json {
+                field: error.path().to_string(),
+                why: error.inner().to_string(),
+            },
+            // Read whole, but something follows.
+            Ok(_) => DocumentError::Json {
+                field: String::new(),
+                why: reader.end().err().map_or_else(String::new, |why| why.to_string()),
+            },
+        }
+    })
+}
+
+fn known(version: &Text<16>) -> Result<(), DocumentError> {
+    match version.0.as_str() {
+        VERSION => Ok(()),
+        other => Err(DocumentError::Version(other.into())),
+    }
+}
+
+fn record(operator: usize, enr: &str) -> Result<Signed, DocumentError> {
+    Signed::from_text(enr).map_err(|why| DocumentError::Enr { operator, why })
+}
+
+/// The content and the hash that the file states.
+pub(super) fn read(json: &[u8]) -> Result<(Document, [u8; 32]), DocumentError> {
+    let read: DocumentJson = parse(json)?;
+    known(&read.version)?;
+    let count = read.operators.0.len();
+    if count == 0 {
+        return Err(ManifestError::OperatorCount(0).into());
+    }
+    if !(1..=count).contains(&read.threshold) {
+        let threshold = read.threshold;
+        return Err(ManifestError::Threshold { threshold, operators: count }.into());
+    }
+    let operators = read.operators.0.into_iter().enumerate();
+    let operators = operators.map(|(place, operator)| {
+        if operator.index != place {
+            return Err(DocumentError::Index { place, index: operator.index });
+        }
+        Ok(Operator {
+            record: record(place, &operator.enr)?,
+            address: operator.address.map(|address| address.0),
+            authorisation: operator.authorisation.map(Into::into),
+        })
+    });
+    let operators = operators.collect::<Result<_, _>>()?;
+    let validators = read.validators.0.into_iter().map(|validator| Validator {
+        public_key: validator.public_key.0,
+        shares: validator.shares.0.into_iter().map(|share| share.0).collect(),
+    });
+    let document = Document {
+        cluster: read.cluster.try_into()?,
+        name: read.name.0,
+        threshold: read.threshold,
+        require_authorisation: read.require_authorisation,
+        operators,
+        validators: validators.collect(),
+    };
+    Ok((document, read.hash.0))
+}
+
+pub(super) fn write(document: &Document, hash: &[u8; 32]) -> Vec<u8> {
+    let operators = document.operators.iter().enumerate().map(|(index, operator)| OperatorJson {
+        index,
+        enr: operator.record.to_text(),
+        address: operator.address.map(Hex),
+        authorisation: operator.authorisation.as_ref().map(Into::into),
+    });
+    let validators = document.validators.iter().map(|validator| ValidatorJson {
+        public_key: Hex(validator.public_key),
+        shares: List(validator.shares.iter().copied().map(Hex).collect()),
+    });
+    to_file(&DocumentJson {
+        version: Text(VERSION.into()),
+        cluster: (&document.cluster).into(),
+        name: Text(document.name.clone()),
+        threshold: document.threshold,
+        require_authorisation: document.require_authorisation,
+        operators: List(operators.collect()),
+        validators: List(validators.collect()),
+        hash: Hex(*hash),
+    })
+}
+
+pub(super) fn read_authorisation(json: &[u8]) -> Result<AuthorisationFile, DocumentError> {
+    let read: AuthorisationFileJson = parse(json)?;
+    known(&read.version)?;
+    Ok(AuthorisationFile {
+        cluster: read.cluster.try_into()?,
+        operator: OperatorIndex(read.operator),
+        record: record(usize::from(read.operator), &read.enr)?,
+        authorisation: read.authorisation.into(),
+    })
+}
+
+pub(super) fn write_authorisation(file: &AuthorisationFile) -> Vec<u8> {
+    to_file(&AuthorisationFileJson {
+        version: Text(VERSION.into()),
+        cluster: (&file.cluster).into(),
+        operator: file.operator.0,
+        enr: file.record.to_text(),
+        authorisation: (&file.authorisation).into(),
+    })
+}
+
+fn to_file(content: &impl Serialize) -> Vec<u8> {
+    let mut file = serde_json::to_vec_pretty(content).expect("strings, numbers, lists, structs");
+    file.push(b'\n');
+    file
+}
+
+impl TryFrom<ClusterJson> for ClusterId {
+    type Error = DocumentError;
+
+    fn try_from(json: ClusterJson) -> Result<Self, DocumentError> {
+        match json {
+            ClusterJson { uuid: Some(uuid), lock_hash: Some(hash), id: None } => {
+                Ok(Self::Lock { uuid: uuid.0, hash: hash.0 })
+            }
+            ClusterJson { uuid: None, lock_hash: None, id: Some(id) } => Ok(Self::Own(id.0)),
+            _ => Err(DocumentError::Json {
+                field: "cluster".into(),
+                why: "expected uuid and lock_hash, or id alone".into(),
+            }),
+        }
+    }
+}
+
+impl From<&ClusterId> for ClusterJson {
+    fn from(id: &ClusterId) -> Self {
+        match id {
+            ClusterId::Lock { uuid, hash } => {
+                Self { uuid: Some(Text(uuid.clone())), lock_hash: Some(Hex(*hash)), id: None }
+            }
+            ClusterId::Own(id) => Self { id: Some(Hex(*id)), ..Self::default() },
+        }
+    }
+}
+
+impl From<AuthorisationJson> for Authorisation {
+    fn from(json: AuthorisationJson) -> Self {
+        match json {
+            AuthorisationJson::Combined(signature) => Self::Combined(signature.0),
+            AuthorisationJson::Shares(all) => {
+                Self::Each(all.0.into_iter().map(|it| it.0).collect())
+            }
+        }
+    }
+}
+
+impl From<&Authorisation> for AuthorisationJson {
+    fn from(authorisation: &Authorisation) -> Self {
+        match authorisation {
+            Authorisation::Combined(signature) => Self::Combined(Hex(*signature)),
+            Authorisation::Each(all) => Self::Shares(List(all.iter().copied().map(Hex).collect())),
+        }
+    }
+}
