@@ -409,7 +409,7 @@ fn what_is_no_json_is_refused_with_the_place() {
         (&b"not json"[..], 1, "expected ident"),
         (b"{}\n{}", 2, "trailing characters"),
         (b"\xff\xfe{\0", 1, "expected value"),
-        (b"{\"lock_hash\":\n \"\xff\"}", 2, "invalid unicode code point"),
+        (b"{\"cluster_definition\":{\"version\":\n \"\xff\"}}", 2, "invalid unicode code point"),
         (b"[]", 1, "expected an object"),
         (b"7", 1, "expected an object"),
     ] {

@@ -29,6 +29,9 @@ pub use verify::{Part, Partial};
 pub const LOCK_BYTES_MAX: usize = 256 << 20;
 
 /// A lock. What its version does not have is empty.
+///
+/// One that was read has papers for each validator, and in them what its version has. The hash of
+/// one that has not cannot be computed: that panics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lock {
     /// What was agreed on.

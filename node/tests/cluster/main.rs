@@ -316,8 +316,8 @@ fn until_logged(net: &mut Net, name: Name, what: &str, remote: SocketAddr) {
 /// The cluster's lock with the impostor's ENR in the place of an operator's.
 fn forge(net: &Net, operator: usize) -> PathBuf {
     let sound = fs::read_to_string(&net.lock).expect("reads");
-    let manifest =
-        Lock::read(sound.as_bytes()).expect("is a lock").manifest().expect("is a cluster");
+    let lock = Lock::read(sound.as_bytes()).expect("is a lock");
+    let manifest = lock.manifest().expect("is a cluster");
     let usurper = SecretKey::from_bytes(&IMPOSTORS_KEY).expect("a key");
     let usurper = Signed::sign(&usurper, 0, &Endpoints::default());
     let forged =
