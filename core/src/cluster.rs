@@ -10,7 +10,11 @@ use std::fmt;
 use crate::keys::{PublicKey, SecretKey};
 use crate::record::{Endpoints, NodeId, Signed};
 
+mod change;
 pub mod lock;
+
+pub use change::Change;
+pub(crate) use change::Places;
 
 /// The most operators a cluster has (charon's SSZ list limit).
 pub const OPERATORS_MAX: usize = 256;
@@ -26,7 +30,7 @@ impl fmt::Display for OperatorIndex {
 }
 
 /// One operator.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operator {
     /// Its place.
     pub index: OperatorIndex,
@@ -39,7 +43,7 @@ pub struct Operator {
 }
 
 /// A cluster: who its operators are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     name: String,
     uuid: String,

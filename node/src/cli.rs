@@ -27,6 +27,7 @@ mod lookup;
 mod node;
 mod ping;
 mod printer;
+mod reload;
 mod report;
 mod run;
 

@@ -11,10 +11,11 @@ use stayfound_core::cluster::{Manifest, OperatorIndex};
 use stayfound_core::discovery::Settings;
 use stayfound_core::record::Signed;
 use tokio::sync::broadcast::error::RecvError;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::node::{self, parse_node};
 use super::printer::Printer;
+use super::reload::{Refused, Requests};
 use super::report::{self, hex};
 use super::{Failure, LAST_WITHIN, stop_requested};
 use crate::config::{Checked, Config, Hint, parse_address};
@@ -73,16 +74,17 @@ Examples:
     stayfound run --lock .charon/cluster-lock.json --key .charon/charon-enr-private-key \\
       --data-dir /var/lib/stayfound --external 192.0.2.1:40000
 
-Stops on Ctrl-C and SIGTERM. RUST_LOG=stayfound=debug tells more.
+Stops on Ctrl-C and SIGTERM. Reads the lock again on SIGHUP: whoever is no operator by it any more
+loses its link at once, and a file that is not as it must be changes nothing. RUST_LOG=stayfound=debug tells more.
 Exit codes: 0 stopped as asked; 1 failed while running; 2 the command line or a file that it
 names is not as it must be; 5 the key is that of no operator of the lock.";
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let stop = stop_requested()?;
+    let (stop, reloads) = (stop_requested()?, Requests::new()?);
     tokio::pin!(stop);
     let Arguments { lock, key, data_dir, listen, external, hints, boot, no_discovery, json } =
         arguments;
-    let config = Config { lock, key, data_dir, listen, external, hints };
+    let config = Config { lock: lock.clone(), key, data_dir, listen, external, hints };
     let Checked { key, manifest, own, hints, store } = config.check()?;
     let mut builder = Mesh::builder(key, manifest.clone()).listen(listen).store(Box::new(store));
     if !no_discovery {
@@ -101,6 +103,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let teller = Teller { manifest, own, out };
     let ended = tokio::select! {
         told = teller.tell_all(&mesh) => Some(told),
+        never = reloads.serve(lock, teller.manifest.uuid(), &mesh, |why| teller.refused(why)) => {
+            match never {}
+        }
         () = &mut stop => None,
     };
     node::stop(mesh).await?;
@@ -180,6 +185,11 @@ impl Teller {
         });
         let members = json!({ "cluster": cluster, "listen": listen, "status": status });
         self.print(&report::line("started", members));
+    }
+
+    fn refused(&self, why: &Refused) {
+        error!("the manifest in force stays: {why}");
+        self.print(&report::line("refused", json!({ "why": why.to_string() })));
     }
 
     fn stopped(&self) {
