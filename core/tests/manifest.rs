@@ -9,6 +9,7 @@ use lone::*;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use stayfound_core::cluster::{Change, Manifest};
+use stayfound_core::discovery::Settings;
 use stayfound_core::mesh::{Frame, Hello, RELOADS_AT_ONCE};
 use stayfound_core::node::{
     CHANGES_AT_ONCE, CloseReason, Config, Counter, Event, Input, LinkId, Violation,
@@ -347,8 +348,13 @@ proptest! {
     /// the manifest in force, under their places in it; nothing that was held is forgotten; and what
     /// is on disk is what is held. (That nothing else counts, the node checks itself.)
     #[test]
-    fn only_the_manifest_in_force_counts(deeds in prop::collection::vec(deed(), 1..50)) {
-        let mut lone = Lone::on_host(Config { manifest: of(&[0, 1, 2, 3]), ..config(1) }, &["10.0.0.2"]);
+    fn only_the_manifest_in_force_counts(
+        deeds in prop::collection::vec(deed(), 1..50),
+        discovers in any::<bool>(),
+    ) {
+        let discovery = discovers.then(Settings::default);
+        let config = Config { manifest: of(&[0, 1, 2, 3]), discovery, ..config(1) };
+        let mut lone = Lone::on_host(config, &["10.0.0.2"]);
         let mut open = BTreeMap::new();
         let mut force = vec![0, 1, 2, 3];
         for deed in &deeds {

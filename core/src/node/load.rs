@@ -33,8 +33,8 @@ impl Node {
         }
         let is_new = |(place, node)| (!peers.contains(&node)).then_some(place);
         let added: Vec<OperatorIndex> = self.mesh.peers().filter_map(is_new).collect();
-        self.search_for(&added);
         self.learn_manifest();
+        self.search_for(&added);
         self.tell_of(&added);
         if manifest.operators().len() == 1 {
             self.identity.know_floor(); // there is nobody to wait for any more

@@ -75,7 +75,8 @@ Examples:
       --data-dir /var/lib/stayfound --external 192.0.2.1:40000
 
 Stops on Ctrl-C and SIGTERM. Reads the lock again on SIGHUP: whoever is no operator by it any more
-loses its link at once, and a file that is not as it must be changes nothing. RUST_LOG=stayfound=debug tells more.
+loses its link at once, and a file that is not as it must be changes nothing.
+RUST_LOG=stayfound=debug tells more.
 Exit codes: 0 stopped as asked; 1 failed while running; 2 the command line or a file that it
 names is not as it must be; 5 the key is that of no operator of the lock.";
 
