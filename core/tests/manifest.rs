@@ -270,6 +270,21 @@ fn a_manifest_with_a_record_of_ours_that_we_did_not_issue_is_outrun() {
 }
 
 #[test]
+fn a_manifest_that_comes_before_the_socket_is_bound_is_the_one_that_counts() {
+    let hints = vec![(operator(1), address("198.18.1.1:1"))];
+    let discovery = Some(Settings::default());
+    let mut lone = Lone::new(Config { manifest: of(&[0, 1, 2]), hints, discovery, ..config(1) });
+    lone.up("198.18.0.1");
+    loads(&mut lone, &of_records(vec![record(3, 1, &["198.18.1.3:1"]), record(0, 0, &[])]));
+    assert!(lone.dials.is_empty() && lone.datagrams.is_empty());
+    lone.bind("0.0.0.0:3610");
+    let dialled: Vec<String> = lone.dials.iter().map(|(_, _, at)| at.to_string()).collect();
+    assert_eq!(dialled, ["198.18.1.3:1"]);
+    assert!(lone.datagrams.iter().all(|(to, _)| *to == address("198.18.1.3:1")));
+    assert!(!lone.datagrams.is_empty(), "it is looked for, too");
+}
+
+#[test]
 fn the_same_manifest_again_changes_nothing() {
     let (mut lone, _) = linked(&[0, 1, 2]);
     let (held, told) = (lone.database(), lone.told.clone());

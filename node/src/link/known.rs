@@ -33,3 +33,24 @@ impl Known {
         known.retain(|key, _| admitted.iter().any(|admitted| admitted.as_bytes() == key));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use stayfound_core::keys::SecretKey;
+
+    use super::*;
+
+    #[test]
+    fn only_those_that_are_admitted_are_remembered() {
+        let keys = [1, 2].map(|byte| SecretKey::from_bytes(&[byte; 32]).expect("a key"));
+        let [one, two] = keys.map(|key| key.public_key());
+        let certificate = CertificateDer::from(vec![7; 9]);
+        let known = Known::default();
+        for key in [one, two] {
+            known.remember(key.as_bytes(), &certificate);
+        }
+        known.retain(&[two]);
+        assert!(!known.has(one.as_bytes(), &certificate));
+        assert!(known.has(two.as_bytes(), &certificate));
+    }
+}
