@@ -14,6 +14,7 @@ use crate::record::{Endpoints, NodeId, RecordError, Signed};
 
 pub mod address;
 pub mod authorisation;
+mod change;
 pub mod check;
 pub mod definition;
 pub mod eip712;
@@ -24,6 +25,9 @@ pub mod shares;
 pub mod signed;
 pub mod ssz;
 pub mod version;
+
+pub use change::Change;
+pub(crate) use change::Places;
 
 /// The most operators a cluster has (charon's SSZ list limit).
 pub const OPERATORS_MAX: usize = 256;
@@ -39,7 +43,7 @@ impl fmt::Display for OperatorIndex {
 }
 
 /// One operator.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operator {
     /// Its place.
     pub index: OperatorIndex,
@@ -54,7 +58,7 @@ pub struct Operator {
 }
 
 /// A cluster: who its operators are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     name: String,
     uuid: String,

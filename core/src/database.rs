@@ -26,7 +26,7 @@ pub enum Provenance {
     Own,
     /// The manifest carries it.
     Manifest,
-    /// An operator sent it: its own, or relayed.
+    /// An operator sent it: its own, or relayed. By the index that it had then.
     Peer(OperatorIndex),
     /// discv5 found it.
     Discovery,

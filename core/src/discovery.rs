@@ -223,9 +223,10 @@ impl Discovery {
         }
     }
 
-    /// The owner wants to hear of every record of this node ([`Act::Record`]).
-    pub fn watch(&mut self, node: NodeId) {
-        self.watched.insert(node);
+    /// The owner wants to hear of every record of these nodes ([`Act::Record`]), and no more of
+    /// others.
+    pub fn watch(&mut self, nodes: impl IntoIterator<Item = NodeId>) {
+        self.watched = nodes.into_iter().collect();
     }
 
     /// Our record is this one from now on, durable and published. The neighbourhood hears of it

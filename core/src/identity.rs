@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::chance::Stream;
-use crate::cluster::OperatorIndex;
+use crate::cluster::{OperatorIndex, Places};
 use crate::database::{Entry, Provenance};
 use crate::keys::SecretKey;
 use crate::mesh::LinkId;
@@ -179,6 +179,24 @@ impl Identity {
         if self.vouchers.len() >= self.quorum {
             self.know_floor();
         }
+    }
+
+    /// Other operators belong from now on, of whom so many may lie and one more may not: what was
+    /// said by keys that lost their authority counts no more.
+    pub(crate) fn load(&mut self, places: &Places, quorum: usize) {
+        assert!(quorum >= 1);
+        self.quorum = quorum;
+        places.renumber(&mut self.observed);
+        let vouchers = std::mem::take(&mut self.vouchers);
+        self.vouchers = vouchers.into_iter().filter_map(|voucher| places.of(voucher)).collect();
+        if self.vouchers.len() >= quorum {
+            self.know_floor();
+        }
+    }
+
+    /// Whose words about us count.
+    pub(crate) fn informants(&self) -> impl Iterator<Item = OperatorIndex> {
+        self.observed.keys().chain(&self.vouchers).copied()
     }
 
     /// Whether anybody has told what it holds of us.

@@ -8,8 +8,9 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+use crate::allowance::Allowance;
 use crate::chance::Stream;
-use crate::cluster::{Manifest, OperatorIndex};
+use crate::cluster::{Manifest, Operator, OperatorIndex};
 use crate::count::Counter;
 use crate::keys::PublicKey;
 use crate::record::{NodeId, is_usable};
@@ -18,13 +19,17 @@ use crate::time::Mono;
 mod dial;
 mod frame;
 mod link;
+mod load;
 
 pub use dial::{BACKOFF_MAX, BACKOFF_MIN, CANDIDATES_MAX, GRACE, STAGGER};
 pub use frame::{FRAME_BYTES_MAX, Frame, Hello, Holding, RECORDS_PER_FRAME_MAX, Reader, VERSION};
-pub use link::{CROSSING, HELLO_WITHIN, LINKS_PER_PEER_MAX, Reachable};
+pub use link::{
+    CROSSING, HELLO_WITHIN, LINKS_PER_PEER_MAX, RELOAD_EVERY, RELOADS_AT_ONCE, Reachable,
+};
 
 use dial::Dialer;
 use link::Link;
+pub(crate) use load::Disowned;
 
 /// A link: one authenticated, ordered, reliable stream of bytes each way between us and a peer
 /// (in production a QUIC connection with mutual TLS). The driver numbers links, never reusing a
@@ -50,6 +55,8 @@ pub enum CloseReason {
     Silent = 3,
     /// The peer's key is no operator's, or our own.
     Stranger = 4,
+    /// The manifest that we loaded makes the peer's key no operator's any more, or ours.
+    Unauthorised = 5,
 }
 
 /// How a peer broke the protocol.
@@ -63,6 +70,8 @@ pub enum Violation {
     OutOfOrder,
     /// Another version of the protocol.
     Version(u8),
+    /// Manifests are not loaded that often.
+    Reloads,
 }
 
 /// What the mesh wants done, in order.
@@ -108,6 +117,12 @@ pub(crate) enum Action {
         from: OperatorIndex,
         address: SocketAddr,
     },
+    /// The peer loaded another manifest.
+    Reloaded {
+        link: LinkId,
+        from: OperatorIndex,
+        hello: Hello,
+    },
     /// This link is gone, and what was told over it; `lost` if the peer is linked no more.
     Gone {
         link: LinkId,
@@ -128,6 +143,14 @@ struct Peer {
     dialer: Dialer,
     /// Whether it said hello on a link, and has had one ever since.
     linked: bool,
+}
+
+impl Peer {
+    /// A peer that is to be dialled at once.
+    fn new(operator: &Operator, now: Mono, hints: Vec<SocketAddr>) -> Self {
+        let (key, node_id) = (operator.public_key, operator.node_id);
+        Self { key, node_id, hints, dialer: Dialer::new(now), linked: false }
+    }
 }
 
 /// All peers and all links.
@@ -153,13 +176,7 @@ impl Mesh {
     /// A mesh with every operator of the manifest but `own_id`, each to be dialled at once.
     pub(crate) fn new(manifest: &Manifest, own_id: NodeId, jitter: Stream, now: Mono) -> Self {
         let others = manifest.operators().iter().filter(|operator| operator.node_id != own_id);
-        let peers = others.map(|operator| {
-            let (key, node_id) = (operator.public_key, operator.node_id);
-            (
-                operator.index,
-                Peer { key, node_id, hints: Vec::new(), dialer: Dialer::new(now), linked: false },
-            )
-        });
+        let peers = others.map(|operator| (operator.index, Peer::new(operator, now, Vec::new())));
         Self {
             own_id,
             awake: false,
@@ -250,6 +267,7 @@ impl Mesh {
             opened: now,
             greeted: false,
             reader: Reader::default(),
+            reloads: Allowance::default(),
         };
         self.links.insert(id, link);
         self.actions.push_back(Action::Opened { link: id, remote });
@@ -399,20 +417,25 @@ impl Mesh {
     }
 
     fn said(&mut self, now: Mono, id: LinkId, frame: Frame) {
-        let link = &self.links[&id];
+        let link = self.links.get_mut(&id).expect("a frame comes over a link");
         let from = link.operator;
         if link.greeted == matches!(frame, Frame::Hello(_)) {
             return self.violated(now, id, Violation::OutOfOrder);
         }
+        let reloaded = matches!(frame, Frame::Reloaded(_));
+        if reloaded && !link.reloads.take(now, RELOADS_AT_ONCE, RELOAD_EVERY) {
+            return self.violated(now, id, Violation::Reloads);
+        }
         self.actions.push_back(Action::Count(Counter::Frames));
         let action = match frame {
             Frame::Hello(hello) => {
-                self.links.get_mut(&id).expect("looked up above").greeted = true;
+                link.greeted = true;
                 let first = !std::mem::replace(&mut self.peer(from).linked, true);
                 Action::Greeted { link: id, from, hello, first }
             }
             Frame::Records(records) => Action::Records { link: id, from, records },
             Frame::Seen(address) => Action::Seen { link: id, from, address },
+            Frame::Reloaded(hello) => Action::Reloaded { link: id, from, hello },
         };
         self.actions.push_back(action);
     }
@@ -462,6 +485,11 @@ impl Mesh {
 
     fn is_open(&self, operator: OperatorIndex) -> bool {
         self.links.values().any(|link| link.operator == operator)
+    }
+
+    /// All peers: their places and their ids.
+    pub(crate) fn peers(&self) -> impl Iterator<Item = (OperatorIndex, NodeId)> {
+        self.peers.iter().map(|(operator, peer)| (*operator, peer.node_id))
     }
 
     fn operator_of(&self, key: &PublicKey) -> Option<OperatorIndex> {

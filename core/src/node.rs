@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::chance::{Chance, Stream};
-use crate::cluster::{Manifest, OperatorIndex};
+use crate::cluster::{Manifest, Operator, OperatorIndex};
 use crate::database::{Database, Provenance, Row, Verdict};
 use crate::discovery;
 use crate::discovery::seeds::SEEDS_KEY;
@@ -22,6 +22,7 @@ use crate::time::{Mono, Wall};
 mod discover;
 mod exchange;
 mod input;
+mod load;
 mod output;
 mod quota;
 mod resolve;
@@ -113,7 +114,8 @@ pub enum Why {
 /// One operator's node.
 pub struct Node {
     manifest: Manifest,
-    own_index: OperatorIndex,
+    /// Our place; `None` if the manifest in force does not name our key.
+    own_index: Option<OperatorIndex>,
     database: Database,
     identity: Identity,
     mesh: Mesh,
@@ -173,7 +175,7 @@ impl Node {
         let published = own.filter(|own| own.provenance == Provenance::Own);
         let published = published.map(|own| own.versions.newest().clone());
         let mut node = Self {
-            own_index,
+            own_index: Some(own_index),
             database,
             identity,
             mesh,
@@ -202,10 +204,7 @@ impl Node {
         }
         node.merge_manifest();
         for operator in node.manifest.operators() {
-            // A newer record may name an address that only its neighbours can reach.
-            for address in operator.record.endpoints().quic_addresses() {
-                node.mesh.hint(now, operator.index, address);
-            }
+            load::hint(&mut node.mesh, now, operator.index, &operator.record);
         }
         for (operator, address) in hints {
             let known = node.manifest.get(operator).is_some() && operator != own_index;
@@ -269,12 +268,13 @@ impl Node {
     /// that the transport lets in.
     #[must_use]
     pub fn admits(&self, key: &[u8; 33]) -> bool {
-        self.manifest.by_key(key).is_some_and(|operator| operator.index != self.own_index)
+        let operator = self.manifest.by_key(key).filter(|_| self.own_index.is_some());
+        operator.is_some_and(|operator| Some(operator.index) != self.own_index)
     }
 
-    /// Our place in the cluster.
+    /// Our place in the cluster; `None` if the manifest in force does not name our key.
     #[must_use]
-    pub fn own_index(&self) -> OperatorIndex {
+    pub fn own_index(&self) -> Option<OperatorIndex> {
         self.own_index
     }
 
@@ -311,6 +311,7 @@ impl Node {
     /// after every event.
     pub fn check(&self) {
         self.mesh.check();
+        self.check_authority();
         self.searching.iter().for_each(|it| it.discovery.check());
         let newest = self.database.newest(&self.identity.node_id());
         if let Some(published) = &self.published {
@@ -319,6 +320,21 @@ impl Node {
         }
         if let Some((ticket, _)) = &self.pending {
             assert!(ticket.0 < self.next_ticket, "a ticket from the future");
+        }
+    }
+
+    /// Only operators of the manifest in force are linked, dialled, heard or looked for, and only
+    /// while we are one.
+    fn check_authority(&self) {
+        let own = self.manifest.by_node_id(&self.identity.node_id());
+        assert_eq!(self.own_index, own.map(|own| own.index), "our own place");
+        let peers = others(&self.manifest, self.own_index).map(|it| (it.index, it.node_id));
+        assert!(self.mesh.peers().eq(peers), "peers by another manifest");
+        let named = self.quotas.operators().chain(self.resolver.operators());
+        let named = named.chain(self.identity.informants());
+        for operator in named {
+            assert!(self.own_index.is_some(), "operator {operator} counts without us");
+            assert!(self.manifest.get(operator).is_some(), "operator {operator} is none");
         }
     }
 
@@ -355,6 +371,7 @@ impl Node {
             Input::AddressUp { ip } => self.address_up(ip),
             Input::AddressDown { ip } => self.address_down(ip),
             Input::Durable { ticket } => self.durable(ticket),
+            Input::Manifest { manifest } => self.load(manifest),
             Input::Hint { operator, address } => self.mesh.hint(now, operator, address),
             Input::Datagram { .. } | Input::Ask { .. } | Input::TalkBack { .. } => {
                 self.search(input);
@@ -543,6 +560,7 @@ impl Node {
             Action::Greeted { link, from, hello, first } => self.greeted(link, from, hello, first),
             Action::Records { link, from, records } => self.heard_records(link, from, &records),
             Action::Seen { link, from, address } => self.seen(link, from, address),
+            Action::Reloaded { link, from, hello } => self.reloaded(link, from, &hello),
             Action::Gone { link, from, lost } => {
                 if lost {
                     self.emit(Event::Lost { operator: from });
@@ -571,6 +589,12 @@ impl Addresses for KnownAddresses<'_> {
         let said = entry.versions.newest().endpoints().quic_addresses();
         said.filter(|address| identity.reaches(*address)).chain(entry.reached).collect()
     }
+}
+
+/// The operators with whom we have to do: all others, if we are one.
+fn others(manifest: &Manifest, own: Option<OperatorIndex>) -> impl Iterator<Item = &Operator> {
+    let operators = own.map(|_| manifest.operators()).unwrap_or_default();
+    operators.iter().filter(move |operator| Some(operator.index) != own)
 }
 
 fn check_external(external: &[SocketAddr]) -> Result<(), StartError> {

@@ -191,8 +191,9 @@ impl Bench {
                 reader.push(&bytes);
                 while let Some(frame) = self.next_frame(link) {
                     match frame {
-                        Frame::Hello(hello) if hello.record.is_empty() => {}
-                        Frame::Hello(hello) => self.hear(&hello.record),
+                        Frame::Hello(hello) | Frame::Reloaded(hello) if hello.record.is_empty() => {
+                        }
+                        Frame::Hello(hello) | Frame::Reloaded(hello) => self.hear(&hello.record),
                         Frame::Records(records) => records.iter().for_each(|r| self.hear(r)),
                         Frame::Seen(_) => {}
                     }

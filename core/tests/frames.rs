@@ -13,8 +13,17 @@ fn frame() -> impl Strategy<Value = Frame> {
     let holding = (any::<[u8; 32]>(), any::<u64>(), any::<[u8; 32]>())
         .prop_map(|(id, seq, content_hash)| Holding { node_id: NodeId(id), seq, content_hash });
     prop_oneof![
-        (any::<[u8; 32]>(), record.clone(), prop::collection::vec(holding, 0..256))
-            .prop_map(|(cluster, record, digest)| Frame::Hello(Hello { cluster, record, digest })),
+        (
+            prop_oneof![Just(Frame::Hello as fn(Hello) -> Frame), Just(Frame::Reloaded as _)],
+            any::<[u8; 32]>(),
+            record.clone(),
+            prop::collection::vec(holding, 0..256)
+        )
+            .prop_map(|(frame, cluster, record, digest)| frame(Hello {
+                cluster,
+                record,
+                digest
+            })),
         prop::collection::vec(record, 0..RECORDS_PER_FRAME_MAX).prop_map(Frame::Records),
         (any::<std::net::IpAddr>(), any::<u16>())
             .prop_map(|(ip, port)| Frame::Seen((ip.to_canonical(), port).into())),

@@ -34,6 +34,7 @@ mod node;
 mod ping;
 mod printer;
 mod progress;
+mod reload;
 mod report;
 mod run;
 

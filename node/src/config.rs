@@ -22,10 +22,8 @@ use crate::store::{DiskStore, StoreError};
 /// What a node is told by its operator.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Which file says who belongs: a lock, or a manifest.
-    pub cluster: (Kind, PathBuf),
-    /// How much of it must hold.
-    pub demand: Demand,
+    /// Who belongs.
+    pub cluster: Source,
     /// charon's `charon-enr-private-key`.
     pub key: PathBuf,
     /// Where the node keeps its database.
@@ -46,6 +44,17 @@ pub struct Hint {
     pub operator: u64,
     /// Where.
     pub address: SocketAddr,
+}
+
+/// Which file says who belongs, and how much of it must hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// A lock, or a manifest.
+    pub kind: Kind,
+    /// The file.
+    pub path: PathBuf,
+    /// How much of it must hold.
+    pub demand: Demand,
 }
 
 /// What must hold of the file that says who belongs.
@@ -121,7 +130,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`].
     pub fn check(&self, progress: impl Fn(usize, usize) + Sync) -> Result<Checked, ConfigError> {
-        let (kind, path) = &self.cluster;
+        let Source { kind, path, demand } = &self.cluster;
         let file = ClusterFile::read(*kind, path).map_err(ConfigError::Cluster)?;
         let manifest = file.manifest().map_err(ConfigError::Cluster)?;
         let key = keyfile::read(&self.key).map_err(ConfigError::Key)?;
@@ -137,7 +146,7 @@ impl Config {
         // The node binds it anew; here it is asked before a database is made.
         UdpSocket::bind(self.listen).map_err(|why| ConfigError::Listen(self.listen, why))?;
         let verdicts = Verdicts::of(&self.data_dir);
-        let believed = self.demand.believe(&file, manifest, &verdicts, progress);
+        let believed = demand.believe(&file, manifest, &verdicts, progress);
         let (manifest, verdict) = believed.map_err(ConfigError::Cluster)?;
         let store = DiskStore::open(&self.data_dir, node_id).map_err(ConfigError::Store)?;
         if let Some(verdict) = verdict {
@@ -151,7 +160,7 @@ impl Config {
         ConfigError::NotAnOperator {
             key: self.key.clone(),
             public_key,
-            cluster: self.cluster.1.clone(),
+            cluster: self.cluster.path.clone(),
             operators: operators.collect(),
         }
     }
@@ -180,7 +189,7 @@ impl Config {
         }
         let written = or_current(nearest).canonicalize();
         let written = written.map_err(|_| ConfigError::DataDirectory(self.data_dir.clone()))?;
-        for file in [&self.cluster.1, &self.key] {
+        for file in [&self.cluster.path, &self.key] {
             let given = file.parent().map(or_current).and_then(|path| path.canonicalize().ok());
             let real = file.canonicalize().ok().and_then(|path| path.parent().map(PathBuf::from));
             for charons in given.into_iter().chain(real) {
@@ -206,13 +215,29 @@ fn or_current(path: &Path) -> &Path {
     if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }
 
+impl Source {
+    /// Who belongs, if the file holds; its verdict is remembered here.
+    ///
+    /// # Errors
+    /// [`ClusterFileError`].
+    pub fn load(&self, verdicts: &Verdicts) -> Result<Manifest, ClusterFileError> {
+        let file = ClusterFile::read(self.kind, &self.path)?;
+        let manifest = file.manifest()?;
+        let (manifest, verdict) = self.demand.believe(&file, manifest, verdicts, |_, _| {})?;
+        if let Some(verdict) = verdict {
+            verdicts.remember(&file, &verdict);
+        }
+        Ok(manifest)
+    }
+}
+
 impl Demand {
     /// Who belongs, if the file holds as much as is demanded; and what it came to, if it was looked
     /// at just now.
     ///
     /// # Errors
     /// [`ClusterFileError::Refused`].
-    pub fn believe(
+    fn believe(
         self,
         file: &ClusterFile,
         manifest: Manifest,

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use stayfound_core::cluster::OperatorIndex;
+use stayfound_core::cluster::{self, Manifest, OperatorIndex};
 use stayfound_core::discovery::seeds::SEEDS_KEY;
 use stayfound_core::discovery::{Answer, Ask, Talk};
+use stayfound_core::keys::PublicKey;
 use stayfound_core::mesh::LinkId;
 use stayfound_core::node::{Config, Counter, Event, Input, Node, Output, step};
 use stayfound_core::time::{Mono, Wall};
@@ -47,6 +48,7 @@ const PUBLISH_WITHIN: Duration = Duration::from_millis(250);
 /// What the application asks for.
 pub(crate) enum Command {
     Hint { operator: OperatorIndex, address: SocketAddr },
+    Load { manifest: Manifest, answer: oneshot::Sender<Vec<cluster::Change>> },
     Rebind { address: SocketAddr, answer: oneshot::Sender<Result<SocketAddr, MeshError>> },
     Ask { ask: Ask, answer: oneshot::Sender<Answer> },
     TalkBack { talk: Talk, response: Bytes },
@@ -63,6 +65,8 @@ pub(crate) struct Outlets {
 /// Everything that a running node consists of.
 pub(crate) struct Daemon {
     node: Node,
+    /// Our own key.
+    own: PublicKey,
     started: (Instant, Wall),
     wake_at: Option<Mono>,
     /// When the status is to show what was only counted.
@@ -108,6 +112,7 @@ impl Daemon {
         talks: Talks,
         commands: mpsc::UnboundedReceiver<Command>,
     ) -> Result<Self, MeshError> {
+        let own = config.key.public_key();
         let (writer, rows) = Writer::start(store).await.map_err(MeshError::Store)?;
         let opened = match Opened::new(config, listen, &rows).await {
             Ok(opened) => opened,
@@ -127,6 +132,7 @@ impl Daemon {
         };
         let mut daemon = Self {
             node,
+            own,
             started,
             wake_at: None,
             publish_at: None,
@@ -156,7 +162,8 @@ impl Daemon {
         }
         daemon.step(Input::Bound { local });
         daemon.send_all();
-        info!(%local, operator = %daemon.node.own_index(), "started");
+        let operator = daemon.node.own_index().expect("whoever is no operator does not start");
+        info!(%local, %operator, "started");
         Ok(daemon)
     }
 
@@ -234,6 +241,9 @@ impl Daemon {
         match command {
             Command::Stop => return ControlFlow::Break(Ok(())),
             Command::Hint { operator, address } => self.step(Input::Hint { operator, address }),
+            Command::Load { manifest, answer } => {
+                let _ = answer.send(self.load(&manifest)); // maybe nobody waits for it
+            }
             Command::Rebind { address, answer } => {
                 let _ = answer.send(self.rebind(address).await); // maybe nobody waits for it
             }
@@ -324,6 +334,15 @@ impl Daemon {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// Another manifest is in force from now on; answers what that changes.
+    fn load(&mut self, manifest: &Manifest) -> Vec<cluster::Change> {
+        let changes = self.node.manifest().changes_to(manifest);
+        // First, so that the old keys do not come in again while their links are closed.
+        self.endpoint.admit(start::admitted(manifest, &self.own));
+        self.step(Input::Manifest { manifest });
+        changes
     }
 
     async fn rebind(&mut self, address: SocketAddr) -> Result<SocketAddr, MeshError> {

@@ -21,6 +21,7 @@ use self::verifier::Verifier;
 mod certificate;
 #[doc(hidden)] // public for the benchmarks, as are the next two
 pub mod endpoint;
+mod gate;
 #[doc(hidden)]
 pub mod handle;
 mod known;
@@ -61,6 +62,11 @@ impl Identity {
     #[must_use]
     pub fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate
+    }
+
+    /// Forgets the certificates of all other keys than these.
+    fn remember_only(&self, admitted: &[PublicKey]) {
+        self.known.retain(admitted);
     }
 
     /// How to accept: whoever proves one of these keys is let in.

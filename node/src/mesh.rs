@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::panic::resume_unwind;
 
 use bytes::Bytes;
-use stayfound_core::cluster::{Manifest, OperatorIndex};
+use stayfound_core::cluster::{Change, Manifest, OperatorIndex};
 use stayfound_core::discovery::{Answer, Ask, PROTOCOLS_MAX, Settings};
 use stayfound_core::keys::SecretKey;
 use stayfound_core::node::{Config, Event};
@@ -175,6 +175,20 @@ impl Mesh {
     pub fn hint(&self, operator: OperatorIndex, address: SocketAddr) -> Result<(), MeshError> {
         let hint = Command::Hint { operator, address };
         self.commands.send(hint).map_err(|_| MeshError::Stopped)
+    }
+
+    /// Puts another manifest in force; answers what became of whom. Keys that it does not name lose
+    /// their authority at once, open links included; the links of the others go on. The database
+    /// forgets nothing. If our own key is no operator's by it, every link is closed and nobody is
+    /// dialled or let in until another manifest names our key again
+    /// ([`Event::Unauthorised`], [`Status::own`]).
+    ///
+    /// # Errors
+    /// [`MeshError::Stopped`].
+    pub async fn load(&self, manifest: Manifest) -> Result<Vec<Change>, MeshError> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Command::Load { manifest, answer }).map_err(|_| MeshError::Stopped)?;
+        answered.await.map_err(|_| MeshError::Stopped)
     }
 
     /// Asks other nodes something, through discv5. Comes to [`Answer::Silence`] if nobody answers

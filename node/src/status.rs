@@ -20,8 +20,9 @@ pub use table::{Row, Table};
 /// times are Unix milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Our own place in the cluster, counted from 0.
-    pub own: OperatorIndex,
+    /// Our own place in the cluster, counted from 0; `None` if the manifest in force does not name
+    /// our key: then we have no authority, and no links.
+    pub own: Option<OperatorIndex>,
     /// Our own record as it is published; `None` until the first is durable.
     pub record: Option<Signed>,
     /// Every operator of the cluster, in the order of indices, ourselves included.
@@ -74,7 +75,7 @@ impl Status {
         let operators = node.manifest().operators().iter().map(|operator| {
             let entry = node.database().get(&operator.node_id);
             let newest = entry.map(|entry| entry.versions.newest());
-            let published = if operator.index == own { node.own_record() } else { newest };
+            let published = if Some(operator.index) == own { node.own_record() } else { newest };
             let mut status = OperatorStatus {
                 index: operator.index,
                 node_id: operator.node_id,
@@ -82,7 +83,7 @@ impl Status {
                 links: links.remove(&operator.index).unwrap_or_default(),
                 changed: entry.map(|entry| entry.updated),
             };
-            if let Some(before) = before.and_then(|before| before.operator(operator.index)) {
+            if let Some(before) = before.and_then(|before| before.holder(&operator.node_id)) {
                 status.changed = if status.differs(before) { Some(now) } else { before.changed };
             }
             status
@@ -91,6 +92,10 @@ impl Status {
         let discovery = node.discovery().map(DiscoveryStatus::of);
         let (record, counters) = (node.own_record().cloned(), counters.clone());
         Self { own, record, operators, discovery, counters }
+    }
+
+    fn holder(&self, key: &NodeId) -> Option<&OperatorStatus> {
+        self.operators.iter().find(|operator| operator.node_id == *key)
     }
 
     /// How the operator at this place stands, if the cluster has it.
@@ -159,7 +164,8 @@ impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct View<'a> {
-            own: u8,
+            own: Option<u8>,
+            authorised: bool,
             record: Option<RecordView>,
             operators: &'a [OperatorStatus],
             discovery: Option<DiscoveryStatus>,
@@ -167,7 +173,8 @@ impl Serialize for Status {
         }
         let record = self.record.as_ref().map(RecordView::from);
         let Self { own, operators, discovery, counters, .. } = self;
-        View { own: own.0, record, operators, discovery: *discovery, counters }
+        let (own, authorised) = (own.map(|own| own.0), own.is_some());
+        View { own, authorised, record, operators, discovery: *discovery, counters }
             .serialize(serializer)
     }
 }
@@ -243,7 +250,7 @@ mod tests {
         let mut node = node();
         let counters = Counters::default();
         let before = Status::of(&node, &counters, None, Wall(2_000));
-        assert_eq!((before.own, &before.record), (OperatorIndex(1), &None));
+        assert_eq!((before.own, &before.record), (Some(OperatorIndex(1)), &None));
         assert_eq!(before.operators[1].record.seq(), 0, "the lock's, until there is another");
         assert_eq!(Status::of(&node, &counters, Some(&before), Wall(3_000)), before);
 

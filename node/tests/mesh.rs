@@ -86,7 +86,7 @@ async fn until(mesh: &Mesh, what: &str, holds: impl Fn(&Status) -> bool) {
 
 /// Whether every other operator is linked, at the address that its newest record names.
 fn all_linked(status: &Status) -> bool {
-    let others = status.operators.iter().filter(|operator| operator.index != status.own);
+    let others = status.operators.iter().filter(|operator| Some(operator.index) != status.own);
     status.record.is_some()
         && others.clone().all(|operator| {
             let addresses: Vec<_> = operator.record.endpoints().quic_addresses().collect();
@@ -102,7 +102,7 @@ async fn until_all_linked(meshes: &[Mesh]) {
 
 /// Waits until every node but this operator's holds its record with this address, and a link.
 async fn until_found(meshes: &[Mesh], operator: OperatorIndex, address: SocketAddr) {
-    for mesh in meshes.iter().filter(|mesh| mesh.status().borrow().own != operator) {
+    for mesh in meshes.iter().filter(|mesh| mesh.status().borrow().own != Some(operator)) {
         until(mesh, "found where it moved", |status| {
             let found = status.operator(operator).expect("the cluster has it");
             found.record.endpoints().quic_addresses().eq([address]) && found.links.len() == 1

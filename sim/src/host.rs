@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use stayfound_core::chance::{Chance, Stream};
+use stayfound_core::cluster::Manifest;
 use stayfound_core::database::Row;
 use stayfound_core::node::{Config, Counter, Node, Ticket};
 use stayfound_core::record::{NodeId, Scope};
@@ -140,6 +141,23 @@ impl Host {
         self.told_at = now;
         let number = self.starts;
         self.process.insert(Process { number, node, since: now, wake_at: None })
+    }
+
+    /// Whether the manifest names its key: a node that is no operator does not start.
+    pub(crate) fn is_named(&self) -> bool {
+        let own = self.config.key.public_key();
+        self.config.manifest.by_key(own.as_bytes()).is_some()
+    }
+
+    /// Has another manifest in its configuration from now on, and the hints for those that it names.
+    pub(crate) fn configure(&mut self, manifest: Manifest) {
+        let before = std::mem::replace(&mut self.config.manifest, manifest);
+        let Config { manifest, hints, .. } = &mut self.config;
+        let renumbered = hints.iter().filter_map(|(operator, at)| {
+            let key = &before.get(*operator).expect("hints are for operators").node_id;
+            Some((manifest.by_node_id(key)?.index, *at))
+        });
+        *hints = renumbered.collect();
     }
 
     /// What a process hears first: the addresses of its interfaces, then its socket.

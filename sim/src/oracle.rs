@@ -5,7 +5,7 @@
 //! contents; a record is durable at its signer before anybody else holds it, or can; a database
 //! never goes back and never drops a record, but for what was not durable in a crash, and for a
 //! lost disk; whatever it takes it wants stored at once; no operator has a link to anybody but an
-//! operator.
+//! operator of the manifest in force there, itself named in it.
 //!
 //! Liveness, when asked: see [`Oracle::verdict`].
 
@@ -79,6 +79,8 @@ pub struct Oracle {
 struct Subject {
     key: PublicKey,
     node_id: NodeId,
+    /// Whom the manifest in force there names, by place; all operators if that was not said.
+    named: Option<Vec<usize>>,
     /// The newest record of each node that it was seen to hold.
     held: BTreeMap<NodeId, Signed>,
     /// The same, as far as it is durable.
@@ -147,12 +149,38 @@ impl Oracle {
         self.subjects.push(Subject {
             key,
             node_id,
+            named: None,
             held: BTreeMap::new(),
             stored: BTreeMap::new(),
             writes: VecDeque::new(),
             asked: BTreeSet::new(),
             links: BTreeMap::new(),
         });
+    }
+
+    /// The manifest in force at a host names these, by place.
+    pub fn loaded(&mut self, host: HostId, named: &[HostId]) {
+        self.subjects[host.0].named = Some(named.iter().map(|host| host.0).collect());
+    }
+
+    /// Who has this place in the manifest in force at a host.
+    fn at_place(&self, host: HostId, place: usize) -> Option<usize> {
+        match &self.subjects[host.0].named {
+            Some(named) => named.get(place).copied(),
+            None => Some(place).filter(|place| *place < self.operators),
+        }
+    }
+
+    /// Whose place a host is at another's, by the manifest in force there.
+    fn place_of(&self, host: HostId, other: usize) -> Option<usize> {
+        (0..self.operators).find(|place| self.at_place(host, *place) == Some(other))
+    }
+
+    /// Whether an operator may have a link with another by the manifest in force there: it names
+    /// both.
+    fn grants(&self, host: HostId, other: usize) -> bool {
+        let named = |who| self.place_of(host, who).is_some();
+        host.0 != other && named(host.0) && named(other)
     }
 
     /// A process started, and this is what it read from its disk.
@@ -236,7 +264,8 @@ impl Oracle {
         Ok(())
     }
 
-    /// An end of a link opened.
+    /// An end of a link opened. (Whether the manifest in force there names the far end is looked at
+    /// after the event: it may be another than when the handshake began.)
     ///
     /// # Errors
     /// If it is an operator's and the far end no other operator's.
@@ -344,8 +373,20 @@ impl Oracle {
             return Ok(()); // a stranger may believe what it likes
         }
         let open = &self.subjects[host.0].links;
+        for (link, peer) in open {
+            let far = self.subjects.iter().position(|subject| subject.key == *peer);
+            if !far.is_some_and(|far| self.grants(host, far)) {
+                let far = far.map_or("an unknown key".into(), |far| self.name(HostId(far)));
+                let name = self.name(host);
+                return Err(format!(
+                    "{name} keeps link {} to {far} against the manifest in force",
+                    link.0
+                ));
+            }
+        }
         for (operator, link) in links {
-            let peer = self.subjects.get(usize::from(operator.0)).map(|subject| subject.key);
+            let peer = self.at_place(host, usize::from(operator.0));
+            let peer = peer.map(|peer| self.subjects[peer].key);
             if peer.is_none() || open.get(link) != peer.as_ref() {
                 let name = self.name(host);
                 return Err(format!(
@@ -409,7 +450,8 @@ impl Oracle {
             })
             .collect();
         let greeted = |host: HostId, peer: HostId, link: LinkId| {
-            let peer = OperatorIndex(u8::try_from(peer.0).expect("an operator"));
+            let place = self.place_of(host, peer.0).expect("links are owed by both manifests");
+            let peer = OperatorIndex(u8::try_from(place).expect("an operator"));
             views[host.0].is_some_and(|view| view.links.contains(&(peer, link)))
         };
         match between[..] {

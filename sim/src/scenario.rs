@@ -53,6 +53,39 @@ pub enum What {
     Down(IpAddr),
     /// It is on this side of a partition: nothing passes between sides. Everybody begins on side 0.
     Side(u8),
+    /// The manifest in force at its node is another from now on, running or not.
+    Load(Roster),
+}
+
+/// How many operators a manifest may name that is loaded in a run.
+pub const ROSTER_MAX: usize = 16;
+
+/// The operators of a manifest: hosts, in the order of their places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Roster {
+    hosts: [u8; ROSTER_MAX],
+    count: u8,
+}
+
+impl Roster {
+    /// A manifest of these hosts.
+    ///
+    /// # Panics
+    /// If there are too many.
+    #[must_use]
+    pub fn new(named: &[HostId]) -> Self {
+        assert!((1..=ROSTER_MAX).contains(&named.len()), "a manifest of {} hosts", named.len());
+        let mut hosts = [0; ROSTER_MAX];
+        for (place, host) in hosts.iter_mut().zip(named) {
+            *place = u8::try_from(host.0).expect("operators come first");
+        }
+        Self { hosts, count: named.len() as u8 }
+    }
+
+    /// Who is named, by place.
+    pub fn hosts(&self) -> impl Iterator<Item = HostId> {
+        self.hosts[..usize::from(self.count)].iter().map(|host| HostId(usize::from(*host)))
+    }
 }
 
 /// One line of a schedule.
@@ -90,6 +123,10 @@ impl fmt::Display for Fault {
             What::Up(ip) => write!(f, "up {host} {ip}"),
             What::Down(ip) => write!(f, "down {host} {ip}"),
             What::Side(side) => write!(f, "side {host} {side}"),
+            What::Load(roster) => {
+                let named: Vec<String> = roster.hosts().map(|host| host.0.to_string()).collect();
+                write!(f, "load {host} {}", named.join(","))
+            }
         }
     }
 }

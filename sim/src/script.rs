@@ -21,11 +21,11 @@ use crate::adversary::Adversary;
 use crate::event::HostId;
 use crate::moment::{Moment, Units};
 use crate::oracle::Finding;
-use crate::scenario::{Fault, Options, What, build, draw};
+use crate::scenario::{Fault, Options, Roster, What, build, draw};
 use crate::trace::Trace;
 use crate::world::{Setup, World};
 
-/// A world whose hosts are called `A`, `B`, … in order: the operators, then strangers, boot nodes
+/// A world whose hosts are called `A`, `B`, … in order: the operators, then spares, strangers, boot nodes
 /// and walkers (beyond `Z` by number). Whatever must not be panics, with what was done until then.
 pub struct Script {
     world: World,
@@ -53,12 +53,14 @@ impl Script {
         Self { world: World::new(setup, chance, Trace::default()), done: Vec::new(), asks: 0 }
     }
 
-    /// A world in which all nodes were started at the same moment, and everything is well.
+    /// A world in which all nodes but the spare ones were started at the same moment, and everything is well.
     #[must_use]
     pub fn started(options: &Options) -> Self {
         let mut script = Self::new(options);
         let neighbours = options.discovery.map_or(0, |it| it.boots + it.walkers);
-        for host in 0..options.operators + options.strangers + neighbours {
+        let others = options.operators + options.spares;
+        let others = others..others + options.strangers + neighbours;
+        for host in (0..options.operators).chain(others) {
             script.number(host).starts();
         }
         script.heals_within(30.s());
@@ -217,6 +219,12 @@ impl<'a> Actor<'a> {
     /// It is on this side of a partition from now on.
     pub fn is_on_side(self, side: u8) -> &'a mut Script {
         self.suffers(What::Side(side))
+    }
+
+    /// Its node has the manifest in which these hosts, each a letter, have the places in this order.
+    pub fn loads(self, named: &str) -> &'a mut Script {
+        let named: Vec<HostId> = named.split("").filter(|it| !it.is_empty()).map(host).collect();
+        self.suffers(What::Load(Roster::new(&named)))
     }
 
     /// Its node starts.

@@ -131,6 +131,11 @@ impl Trace {
                 self.word(14);
                 self.bytes(response);
             }
+            Input::Manifest { manifest } => {
+                self.word(15);
+                self.bytes(manifest.hash());
+                manifest.operators().iter().for_each(|it| self.bytes(it.record.as_bytes()));
+            }
             Input::Wake => self.word(11),
         }
         self.seal();
@@ -237,6 +242,9 @@ pub(crate) fn input_in_words(input: &Input<'_>) -> String {
         Input::Datagram { from, bytes } => format!("{} bytes from {from}", bytes.len()),
         Input::Ask { id, ask } => format!("ask {id}: {ask:?}"),
         Input::TalkBack { talk, .. } => format!("talk back to {}", talk.from.at),
+        Input::Manifest { manifest } => {
+            format!("a manifest of {} operators", manifest.operators().len())
+        }
         Input::Wake => "wake".into(),
     }
 }

@@ -8,6 +8,7 @@ use stayfound_core::chance::Chance;
 use stayfound_core::cluster::OperatorIndex;
 use stayfound_core::discovery::{Answer, Ask};
 use stayfound_core::node::{Config, Counter, Event as Told, Input, LinkId, Node, Output};
+use stayfound_core::record::Signed;
 use stayfound_core::step;
 
 use crate::adversary::Adversary;
@@ -17,7 +18,7 @@ use crate::moment::Moment;
 use crate::network::{Arrival, Latency, Loss, Network, OpenLink};
 use crate::oracle::{Finding, Oracle, View};
 use crate::queue::Queue;
-use crate::scenario::{Fault, What};
+use crate::scenario::{Fault, Roster, What, build};
 use crate::trace::{Trace, input_in_words};
 
 /// More events than this in one run, and something does not come to rest.
@@ -60,6 +61,8 @@ pub struct World {
     now: Moment,
     queue: Queue<Event>,
     hosts: Vec<Host>,
+    /// The records of the operators in every manifest that names them.
+    listed: Vec<Signed>,
     network: Network,
     oracle: Oracle,
     trace: Trace,
@@ -80,6 +83,7 @@ impl World {
             now: Moment::default(),
             queue: Queue::default(),
             hosts: Vec::new(),
+            listed: Vec::new(),
             network: Network::new(setup.latency, setup.loss, chance),
             oracle: Oracle::default(),
             trace,
@@ -120,6 +124,11 @@ impl World {
             let at = world.hosts[place].addresses();
             world.network.moved(id, at, world.now, &mut world.queue);
         }
+        for host in (0..setup.operators).map(HostId) {
+            let named = world.named(host);
+            world.oracle.loaded(host, &named);
+            world.oracle.reach.begins_with(host, &named);
+        }
         world
     }
 
@@ -129,6 +138,7 @@ impl World {
             let manifest = &setup.config.manifest;
             let listed = &manifest.by_key(own.as_bytes()).expect("an operator is listed").record;
             self.oracle.add_operator(listed);
+            self.listed.push(listed.clone());
             self.oracle.reach.add_configured(setup);
         } else {
             self.oracle.add_stranger(own);
@@ -292,6 +302,7 @@ impl World {
             What::Side(side) => self.network.sides(host, side, self.now, &mut self.queue),
             What::Up(ip) => self.reconnect(host, |host| assert!(host.others.insert(ip))),
             What::Down(ip) => self.reconnect(host, |host| assert!(host.others.remove(&ip))),
+            What::Load(roster) => self.load(host, &roster)?,
         }
         Ok(true)
     }
@@ -299,7 +310,8 @@ impl World {
     fn is_possible(&self, fault: &Fault) -> bool {
         let host = &self.hosts[fault.host.0];
         match fault.what {
-            What::Start | What::Wipe => host.process.is_none(),
+            What::Start => host.process.is_none() && host.is_named(),
+            What::Wipe => host.process.is_none(),
             What::Crash => host.process.is_some(),
             What::Offline => host.online,
             What::Move(to) => {
@@ -314,6 +326,10 @@ impl World {
             }
             What::Down(ip) => host.others.contains(&ip),
             What::Side(_) => true,
+            What::Load(roster) => {
+                let mut named = roster.hosts().chain([fault.host]);
+                named.all(|host| self.is_operator(host))
+            }
         }
     }
 
@@ -335,6 +351,24 @@ impl World {
             self.queue.push(self.now, Event::Local { host: id, process: number, what });
         }
         Ok(())
+    }
+
+    /// Whom the manifest in force at a host names, by place.
+    fn named(&self, id: HostId) -> Vec<HostId> {
+        let operators = self.hosts[id.0].config.manifest.operators().iter();
+        let host = |node| self.listed.iter().position(|listed| listed.node_id() == node);
+        operators.map(|it| HostId(host(it.node_id).expect("manifests name operators"))).collect()
+    }
+
+    fn load(&mut self, id: HostId, roster: &Roster) -> Result<(), Finding> {
+        let manifest = build::manifest_of(roster, &self.listed);
+        let host = &mut self.hosts[id.0];
+        host.configure(manifest.clone());
+        self.oracle.loaded(id, &roster.hosts().collect::<Vec<_>>());
+        match self.hosts[id.0].process {
+            Some(_) => self.feed(id, Input::Manifest { manifest: &manifest }),
+            None => Ok(()),
+        }
     }
 
     fn crash(&mut self, id: HostId) {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use stayfound_core::chance::Chance;
 use stayfound_core::node::Counter;
 use stayfound_sim::moment::Units;
 use stayfound_sim::network::{Latency, Loss};
-use stayfound_sim::scenario::{Bootstrap, Options, SeqStyle};
+use stayfound_sim::scenario::{Bootstrap, Neighbours, Options, SeqStyle};
 use stayfound_sim::script::Script;
 
 #[test]
@@ -259,4 +260,138 @@ fn an_outage_that_no_node_can_notice_ends_with_the_next_round_of_dials() {
     }
     let took = world.heals_within(options.heals_within());
     assert!(took > 5.s(), "back-offs had grown long: {took:?}");
+}
+
+#[test]
+fn an_operator_is_replaced_by_a_new_key_while_all_run() {
+    let mut world = Script::started(&Options { spares: 1, ..Options::plain(4) });
+    let before = world.at(60.s()).links("A", "B");
+    world.node("E").loads("ABCE");
+    world.node("E").starts();
+    world.after(20.s()).is_well(); // nobody lets it in yet
+    assert_eq!(world.count("E", Counter::LinksOpened), 0);
+    for name in ["A", "B", "C"] {
+        world.node(name).loads("ABCE");
+        assert!(world.links(name, "D").is_empty(), "at once");
+    }
+    world.heals_within(35.s()); // a round of E's dials, its back-off long by now
+    for name in ["A", "B", "C"] {
+        assert_eq!(world.links(name, "E").len(), 1);
+    }
+    assert_eq!(world.links("A", "B"), before, "and the others keep their link");
+    world.after(600.s()).is_well(); // D, which does not know, dials in vain
+    let counts = |world: &Script| ["A", "B", "C"].map(|name| world.count(name, Counter::Strangers));
+    assert_eq!(counts(&world), [0; 3], "the transport refused it");
+}
+
+#[test]
+fn an_operator_is_removed_moves_and_is_added_again_elsewhere() {
+    let mut world = Script::started(&Options::plain(5));
+    for name in ["A", "B", "C", "E"] {
+        world.at(60.s()).node(name).loads("ABCE");
+    }
+    world.node("D").loads("ABCE"); // it knows, and dials nobody
+    let dials = world.count("D", Counter::Dials);
+    world.after(60.s()).node("D").moves_to("198.18.9.4:3610");
+    world.after(600.s()).is_well();
+    assert_eq!(world.count("D", Counter::Dials), dials);
+    for name in ["A", "B", "C", "D", "E"] {
+        world.after(1.s()).node(name).loads("DABCE");
+    }
+    world.heals_within(35.s());
+    assert_eq!(world.links("A", "D").len(), 1);
+    world.after(60.s()).node("C").moves_to("198.18.9.3:3610");
+    world.heals_within(5.s());
+}
+
+#[test]
+fn places_change_one_node_after_the_other_and_every_link_stays() {
+    let mut world = Script::started(&Options::plain(4));
+    let pairs = [("A", "B"), ("A", "C"), ("A", "D"), ("B", "C"), ("B", "D"), ("C", "D")];
+    let links = |world: &Script| pairs.map(|(a, b)| world.links(a, b));
+    let before = links(world.at(60.s()));
+    for name in ["C", "A", "D", "B"] {
+        world.after(10.s()).node(name).loads("DCBA");
+    }
+    world.after(60.s()).is_well();
+    assert_eq!(links(&world), before);
+    world.node("B").moves_to("198.18.9.2:3610");
+    world.heals_within(5.s());
+}
+
+#[test]
+fn who_loads_last_gets_what_it_refused_before() {
+    // The manifests name no address, and E alone is told where the others are.
+    let options = Options { spares: 1, bootstrap: Bootstrap::Hints, ..Options::plain(4) };
+    let mut world = Script::started(&options);
+    world.at(60.s()).node("D").loads("ABCDE");
+    world.node("E").starts();
+    world.heals_within(5.s());
+    for name in ["C", "B", "A"] {
+        world.after(60.s()).node(name).loads("ABCDE");
+        // E dials once in half a minute by now; whoever has loaded is told where it is.
+        world.heals_within(2.s());
+        assert_eq!(world.links(name, "E").len(), 1);
+    }
+}
+
+#[test]
+fn a_manifest_is_loaded_while_a_node_is_down() {
+    let mut world = Script::started(&Options { spares: 1, ..Options::plain(4) });
+    world.at(60.s()).node("B").crashes();
+    for name in ["A", "B", "C", "E"] {
+        world.node(name).loads("ABCE");
+    }
+    world.node("E").starts();
+    world.after(60.s()).node("A").moves_to("198.18.9.1:3610");
+    world.heals_within(35.s());
+    world.node("B").starts();
+    world.heals_within(35.s());
+    assert!(world.links("B", "D").is_empty());
+}
+
+#[test]
+fn a_replaced_operator_is_found_through_discovery() {
+    let neighbours = Neighbours { boots: 1, walkers: 6 };
+    let (discovery, bootstrap) = (Some(neighbours), Bootstrap::Discovery);
+    let options = Options { spares: 1, discovery, bootstrap, ..Options::plain(4) };
+    let mut world = Script::new(&options);
+    for host in (0..4).chain(5..12) {
+        world.number(host).starts();
+    }
+    world.heals_within(options.heals_within());
+    for name in ["A", "B", "C", "E"] {
+        world.node(name).loads("ABCE");
+    }
+    world.node("E").starts();
+    world.heals_within(options.heals_within());
+    for name in ["A", "B", "C"] {
+        assert_eq!(world.links(name, "E").len(), 1);
+    }
+}
+
+/// Every two seconds somebody loads one of these manifests, in an order that follows from the seed
+/// alone; in the end all load the same.
+#[test]
+fn manifests_come_and_go_in_any_order() {
+    for seed in 0..20_u64 {
+        let options = Options { spares: 2, ..Options::plain(4) };
+        let mut world = Script::started(&options);
+        for name in ["E", "F"] {
+            world.node(name).starts();
+        }
+        let mut draws = Chance::new([seed as u8 + 1; 32]).stream("manifests");
+        let rosters = ["ABCD", "ABCE", "FABC", "DE", "ABCDEF", "A", "BCDEF", "EDCBA"];
+        for _ in 0..60 {
+            let name = ["A", "B", "C", "D", "E", "F"][draws.below(6) as usize];
+            let roster = rosters[draws.below(8) as usize];
+            world.after(2.s()).node(name).loads(roster);
+        }
+        let last = rosters[(seed % 5) as usize];
+        for name in ["A", "B", "C", "D", "E", "F"] {
+            world.node(name).loads(last);
+        }
+        world.heals_within(options.heals_within());
+        world.after(60.s()).is_well();
+    }
 }

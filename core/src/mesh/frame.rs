@@ -7,6 +7,7 @@
 //! | 1 hello | `[cluster, record, [[node id, seq, content hash], …]]` |
 //! | 2 records | `[record, …]` |
 //! | 3 seen | `[ip, port]` |
+//! | 4 reloaded | as hello |
 //!
 //! A kind that is not known is skipped, so that a later minor version can say more.
 
@@ -44,6 +45,9 @@ pub enum Frame {
     Records(Vec<Bytes>),
     /// Where the sender sees the receiver.
     Seen(SocketAddr),
+    /// What the sender's hello would say now: it loaded another manifest, so that it may lack what
+    /// it refused before.
+    Reloaded(Hello),
 }
 
 /// Who speaks, and what it holds of the cluster.
@@ -95,6 +99,10 @@ impl Frame {
                 Address(*address).encode(&mut body);
                 3
             }
+            Self::Reloaded(hello) => {
+                hello.encode(&mut body);
+                4
+            }
         };
         let header = Header { list: true, payload_length: 2 + body.len() };
         let length = header.length_with_payload();
@@ -122,10 +130,11 @@ impl Frame {
             1 => Self::Hello(Hello::decode(&mut items)?),
             2 => Self::Records(Vec::decode(&mut items)?),
             3 => Self::Seen(Address::decode(&mut items)?.0),
+            4 => Self::Reloaded(Hello::decode(&mut items)?),
             _ => return Ok(None),
         };
         let oversized = match &frame {
-            Self::Hello(hello) => hello.digest.len() > OPERATORS_MAX,
+            Self::Hello(hello) | Self::Reloaded(hello) => hello.digest.len() > OPERATORS_MAX,
             Self::Records(records) => records.len() > RECORDS_PER_FRAME_MAX,
             Self::Seen(_) => false,
         };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::LinkId;
 use super::frame::Reader;
+use crate::allowance::Allowance;
 use crate::cluster::{Authorised, OperatorIndex};
 use crate::record::NodeId;
 use crate::time::Mono;
@@ -15,6 +16,12 @@ pub const CROSSING: Duration = Duration::from_secs(1);
 pub const HELLO_WITHIN: Duration = Duration::from_secs(5);
 /// How many links to one peer are kept until the side that decides has decided.
 pub const LINKS_PER_PEER_MAX: usize = 4;
+
+/// How often at once a peer may say that it loaded another manifest: we answer with all that it
+/// lacks.
+pub const RELOADS_AT_ONCE: u32 = 4;
+/// How long each takes to be forgotten.
+pub const RELOAD_EVERY: Duration = Duration::from_secs(10);
 
 /// One open link.
 #[derive(Debug)]
@@ -31,6 +38,8 @@ pub struct Link {
     pub greeted: bool,
     /// Its frames.
     pub reader: Reader,
+    /// How often the peer has loaded another manifest.
+    pub reloads: Allowance,
 }
 
 /// An operator's record whose node answered at an address: it said hello over a link on which the

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::quota::Waiting;
-use super::{Event, Input, Node, Output};
+use super::{Event, Input, Node, Output, others};
 use crate::chance::Chance;
 use crate::cluster::{Manifest, OperatorIndex};
 use crate::count::Counter;
@@ -36,9 +36,7 @@ impl Searching {
         now: Mono,
     ) -> Self {
         let mut discovery = Discovery::new(key, chance, settings);
-        for operator in manifest.operators() {
-            discovery.watch(operator.node_id);
-        }
+        discovery.watch(manifest.operators().iter().map(|operator| operator.node_id));
         let seeds = discovery.seeds_row();
         Self { discovery, seeds, seeds_at: now + SEEDS_FIRST }
     }
@@ -101,10 +99,8 @@ impl Node {
         if let Some(own) = own {
             it.discovery.set_record(now, own.clone());
         }
-        for operator in self.manifest.operators() {
-            if operator.index != self.own_index {
-                self.resolver.start(now, operator.index);
-            }
+        for operator in others(&self.manifest, self.own_index) {
+            self.resolver.start(now, operator.index);
         }
     }
 
@@ -117,10 +113,27 @@ impl Node {
             return; // not yet bound: nothing has begun
         }
         it.discovery.moved(now);
-        for operator in self.manifest.operators() {
-            if operator.index != self.own_index && !self.mesh.is_linked(operator.index) {
+        for operator in others(&self.manifest, self.own_index) {
+            if !self.mesh.is_linked(operator.index) {
                 self.resolver.start(now, operator.index);
             }
+        }
+    }
+
+    /// Another manifest is in force: these are new to it. Without authority of our own we look for
+    /// nobody.
+    pub(super) fn search_for(&mut self, added: &[OperatorIndex]) {
+        let now = self.now;
+        let Some(it) = &mut self.searching else { return };
+        let operators = self.own_index.map(|_| self.manifest.operators()).unwrap_or_default();
+        it.discovery.watch(operators.iter().map(|operator| operator.node_id));
+        if it.discovery.own_record().is_none() {
+            return; // not yet bound: nothing has begun
+        }
+        for operator in added.iter().filter_map(|added| self.manifest.get(*added)) {
+            let newest = self.database.newest(&operator.node_id).expect("the manifest's at least");
+            it.discovery.learn(now, newest);
+            self.resolver.start(now, operator.index);
         }
     }
 

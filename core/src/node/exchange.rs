@@ -18,14 +18,19 @@ impl Node {
         if self.mesh.link(link).is_none() {
             return; // superseded in the same breath
         }
+        let hello = self.hello();
+        self.mesh.say(link, &Frame::Hello(hello));
+        self.mesh.say(link, &Frame::Seen(remote));
+    }
+
+    /// Who we are, and what we hold.
+    pub(super) fn hello(&self) -> Hello {
         let own = self.published.as_ref().map(Signed::as_bytes).unwrap_or_default();
-        let hello = Hello {
+        Hello {
             cluster: *self.manifest.hash(),
             record: Bytes::copy_from_slice(own),
             digest: self.shareable().map(Holding::from).collect(),
-        };
-        self.mesh.say(link, &Frame::Hello(hello));
-        self.mesh.say(link, &Frame::Seen(remote));
+        }
     }
 
     /// The peer's address changed under its link: tell it.
@@ -38,12 +43,7 @@ impl Node {
 
     /// The peer said hello: send what it lacks.
     pub(super) fn greeted(&mut self, link: LinkId, from: OperatorIndex, hello: Hello, first: bool) {
-        if hello.cluster != *self.manifest.hash() {
-            self.emit(Event::OtherCluster { operator: from, theirs: hello.cluster });
-        }
-        if !hello.record.is_empty() {
-            self.heard_records(link, from, &[hello.record]);
-        }
+        self.introduced(link, from, &hello);
         let Some(remote) = self.mesh.link(link).map(|link| link.remote) else { return };
         self.reached(link);
         if first && self.searching.is_some() {
@@ -52,9 +52,29 @@ impl Node {
         if first {
             self.emit(Event::Linked { operator: from, remote });
         }
-        self.heed_digest(from, &hello.digest);
+        self.complete(link, from, &hello.digest);
+    }
+
+    /// The peer loaded another manifest: it lacks what it refused before.
+    pub(super) fn reloaded(&mut self, link: LinkId, from: OperatorIndex, hello: &Hello) {
+        self.introduced(link, from, hello);
+        self.complete(link, from, &hello.digest);
+    }
+
+    fn introduced(&mut self, link: LinkId, from: OperatorIndex, hello: &Hello) {
+        if hello.cluster != *self.manifest.hash() {
+            self.emit(Event::OtherCluster { operator: from, theirs: hello.cluster });
+        }
+        if !hello.record.is_empty() {
+            self.heard_records(link, from, std::slice::from_ref(&hello.record));
+        }
+    }
+
+    /// Sends a peer what it lacks by its own word.
+    fn complete(&mut self, link: LinkId, from: OperatorIndex, digest: &[Holding]) {
+        self.heed_digest(from, digest);
         let lacks = |record: &&Signed| {
-            let held = hello.digest.iter().find(|held| held.node_id == record.node_id());
+            let held = digest.iter().find(|held| held.node_id == record.node_id());
             held.is_none_or(|held| {
                 (held.seq, held.content_hash) < (record.seq(), *record.content_hash())
             })
@@ -128,7 +148,7 @@ impl Node {
         if verdict == Verdict::Equivocation && !flagged {
             self.emit(Event::Equivocation { operator, seq: record.seq() });
         }
-        if operator == self.own_index {
+        if Some(operator) == self.own_index {
             // Our own signature proves how far we had come.
             from.into_iter().for_each(|from| self.identity.vouched(from));
             return self.handed_back();
@@ -136,8 +156,18 @@ impl Node {
         self.tell_all(record, link);
         self.search_learns(record);
         let before = before.map(|before| before.newest().clone());
-        if self.database.newest(&node) != before.as_ref() {
-            self.renewed(operator, before.as_ref(), record);
+        self.changed(operator, before.as_ref(), record);
+    }
+
+    /// If an operator's newest record is another than before, that is where it is now.
+    pub(super) fn changed(
+        &mut self,
+        operator: OperatorIndex,
+        before: Option<&Signed>,
+        record: &Signed,
+    ) {
+        if self.database.newest(&record.node_id()) != before {
+            self.renewed(operator, before, record);
             self.emit(Event::Record { operator, record: record.clone() });
         }
     }
@@ -189,7 +219,7 @@ impl Node {
     /// The operators' newest records as others may hear of them: our own only when durable.
     fn shareable(&self) -> impl Iterator<Item = &Signed> {
         self.manifest.operators().iter().filter_map(|operator| {
-            if operator.index == self.own_index {
+            if Some(operator.index) == self.own_index {
                 self.published.as_ref()
             } else {
                 self.database.newest(&operator.node_id)

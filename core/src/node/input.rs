@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::cluster::OperatorIndex;
+use crate::cluster::{Manifest, OperatorIndex};
 use crate::discovery::{Ask, Talk};
 use crate::keys::PublicKey;
 use crate::mesh::{DialId, LinkId};
@@ -77,6 +77,13 @@ pub enum Input<'a> {
         operator: OperatorIndex,
         /// Where.
         address: SocketAddr,
+    },
+    /// This manifest is in force from now on: whoever is no operator of it loses its authority at
+    /// once, open links included. The transport must let in by
+    /// [`Node::admits`](super::Node::admits) from now on.
+    Manifest {
+        /// Who belongs now.
+        manifest: &'a Manifest,
     },
     /// A datagram that is discv5's arrived
     /// ([`is_discovery`](crate::discovery::packet::is_discovery)).

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use crate::cluster::OperatorIndex;
+use crate::cluster::{Change, OperatorIndex};
 use crate::count::Counter;
 use crate::database::Row;
 use crate::discovery::{Answer, Talk};
@@ -90,6 +90,15 @@ pub enum Event {
         /// Who.
         operator: OperatorIndex,
     },
+    /// Another manifest is in force. From here on operators are named by their places in it;
+    /// before, and for those that are lost with it, by their places in the one before.
+    Manifest {
+        /// What became of whom; empty if the operators are as before.
+        changes: Vec<Change>,
+    },
+    /// By the manifest that was loaded our key is no operator's: nobody is dialled and nobody let
+    /// in until another manifest names it again.
+    Unauthorised,
     /// This operator signed two different records with one sequence number.
     Equivocation {
         /// Who.

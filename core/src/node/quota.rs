@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::allowance::Allowance;
-use crate::cluster::{Authorised, OperatorIndex};
+use crate::cluster::{Authorised, Manifest, OperatorIndex, Places};
 use crate::mesh::LinkId;
 use crate::record::Claimed;
 use crate::time::Mono;
@@ -69,6 +69,24 @@ impl Quotas {
         })
     }
 
+    /// Another manifest is in force: what waits goes on if its signer is still an operator, whoever
+    /// brought it.
+    pub(super) fn load(&mut self, places: &Places, manifest: &Manifest) {
+        places.renumber(&mut self.0);
+        for (operator, turns) in &mut self.0 {
+            let Some(Waiting { from, news }) = turns.waiting.take() else { continue };
+            let from = from.and_then(|(link, from)| Some((link, places.of(from)?)));
+            let news = manifest.authorise(news.record().clone()).expect("its signer stays");
+            assert_eq!(news.operator(), *operator, "its signer's place");
+            turns.waiting = Some(Waiting { from, news });
+        }
+    }
+
+    /// Whose changes are counted.
+    pub(super) fn operators(&self) -> impl Iterator<Item = OperatorIndex> {
+        self.0.keys().copied()
+    }
+
     /// When the next turn comes.
     pub(super) fn deadline(&self) -> Option<Mono> {
         let waits = self.0.values().filter(|turns| turns.waiting.is_some());
@@ -80,6 +98,11 @@ impl Sightings {
     /// Whether an operator may say once more where it sees us.
     pub(super) fn take(&mut self, now: Mono, from: OperatorIndex) -> bool {
         self.0.entry(from).or_default().take(now, CHANGES_AT_ONCE, CHANGE_EVERY)
+    }
+
+    /// Another manifest is in force.
+    pub(super) fn load(&mut self, places: &Places) {
+        places.renumber(&mut self.0);
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::chance::Stream;
-use crate::cluster::OperatorIndex;
+use crate::cluster::{OperatorIndex, Places};
 use crate::time::Mono;
 
 /// How long an operator is lost before it is looked for: most come back by themselves.
@@ -62,6 +62,16 @@ impl Resolver {
             // What did not happen makes no pause longer.
             search.pause = search.pause.map(|pause| (pause / 2).max(LOST_FOR));
         }
+    }
+
+    /// Another manifest is in force: whose authority is gone is looked for no more.
+    pub(super) fn load(&mut self, places: &Places) {
+        places.renumber(&mut self.0);
+    }
+
+    /// Who is looked for.
+    pub(super) fn operators(&self) -> impl Iterator<Item = OperatorIndex> {
+        self.0.keys().copied()
     }
 
     pub(super) fn deadline(&self) -> Option<Mono> {

@@ -232,7 +232,7 @@ impl Lone {
         let bytes = frames.flat_map(|frame| match frame {
             Frame::Hello(hello) if !hello.record.is_empty() => vec![hello.record.clone()],
             Frame::Records(records) => records.clone(),
-            Frame::Hello(_) | Frame::Seen(_) => vec![],
+            Frame::Hello(_) | Frame::Seen(_) | Frame::Reloaded(_) => vec![],
         });
         bytes.map(|bytes| Signed::from_bytes(&bytes).unwrap()).collect()
     }

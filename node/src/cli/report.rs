@@ -1,8 +1,9 @@
 //! Changes, told to programs as JSON: one object a line.
 
 use serde_json::{Value, json};
+use stayfound_core::cluster::Change;
 use stayfound_core::node::{Event, Violation};
-use stayfound_core::record::Signed;
+use stayfound_core::record::{NodeId, Signed};
 
 use super::wall;
 
@@ -17,6 +18,11 @@ pub(super) fn event(event: &Event) -> Value {
             line("linked", json!({ "operator": operator.0, "remote": remote }))
         }
         Event::Lost { operator } => line("lost", json!({ "operator": operator.0 })),
+        Event::Manifest { changes } => {
+            let changes: Vec<_> = changes.iter().map(change).collect();
+            line("manifest", json!({ "changes": changes }))
+        }
+        Event::Unauthorised => line("unauthorised", json!({})),
         Event::Equivocation { operator, seq } => {
             line("equivocation", json!({ "operator": operator.0, "seq": seq }))
         }
@@ -60,11 +66,34 @@ pub(super) fn merged(mut object: Value, members: Value) -> Value {
     object
 }
 
+/// Node ids are told in full.
+fn change(change: &Change) -> Value {
+    let text = |node: &NodeId| node.to_string();
+    match change {
+        Change::Added { operator, node_id } => {
+            json!({ "change": "added", "operator": operator.0, "node_id": text(node_id) })
+        }
+        Change::Replaced { operator, before, node_id } => {
+            let (before, node_id) = (text(before), text(node_id));
+            let operator = operator.0;
+            json!({ "change": "replaced", "operator": operator, "before": before, "node_id": node_id })
+        }
+        Change::Removed { operator, node_id } => {
+            json!({ "change": "removed", "operator": operator.0, "node_id": text(node_id) })
+        }
+        Change::Moved { from, operator, node_id } => {
+            let (from, operator, node_id) = (from.0, operator.0, text(node_id));
+            json!({ "change": "moved", "from": from, "operator": operator, "node_id": node_id })
+        }
+    }
+}
+
 fn violation(how: Violation) -> String {
     match how {
         Violation::Oversized => "oversized".into(),
         Violation::Malformed => "malformed".into(),
         Violation::OutOfOrder => "out_of_order".into(),
         Violation::Version(version) => format!("version_{version}"),
+        Violation::Reloads => "reloads".into(),
     }
 }

@@ -12,15 +12,16 @@ use stayfound_core::cluster::{Manifest, OperatorIndex};
 use stayfound_core::discovery::Settings;
 use stayfound_core::record::Signed;
 use tokio::sync::broadcast::error::RecvError;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::node::{self, parse_node};
 use super::printer::Printer;
 use super::progress::Progress;
+use super::reload::{Refused, Requests};
 use super::report::{self, hex};
 use super::{Failure, LAST_WITHIN, stop_requested};
-use crate::cluster::Kind;
-use crate::config::{Checked, Config, Demand, Hint, parse_address};
+use crate::cluster::{Kind, Verdicts};
+use crate::config::{Checked, Config, Demand, Hint, Source, parse_address};
 use crate::mesh::Mesh;
 use crate::status::{Status, name};
 
@@ -81,12 +82,13 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn file(self) -> (Kind, PathBuf) {
-        match (self.lock, self.manifest) {
+    fn source(self, demand: Demand) -> Source {
+        let (kind, path) = match (self.lock, self.manifest) {
             (Some(lock), None) => (Kind::Lock, lock),
             (None, Some(manifest)) => (Kind::Manifest, manifest),
             _ => unreachable!("the command line has exactly one of both"),
-        }
+        };
+        Source { kind, path, demand }
     }
 }
 
@@ -108,12 +110,14 @@ Examples:
     stayfound run --lock .charon/cluster-lock.json --key .charon/charon-enr-private-key \\
       --data-dir /var/lib/stayfound --external 192.0.2.1:40000
 
-Stops on Ctrl-C and SIGTERM. RUST_LOG=stayfound=debug tells more.
+Stops on Ctrl-C and SIGTERM. Reads the lock again on SIGHUP: whoever is no operator by it any more
+loses its link at once, and a file that is not as it must be changes nothing.
+RUST_LOG=stayfound=debug tells more.
 Exit codes: 0 stopped as asked; 1 failed while running; 2 the command line or a file that it
 names is not as it must be; 5 the key is that of no operator of the lock.";
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let stop = stop_requested()?;
+    let (stop, reloads) = (stop_requested()?, Requests::new()?);
     tokio::pin!(stop);
     let Arguments { key, data_dir, listen, external, hints, boot, no_discovery, json, .. } =
         arguments;
@@ -122,8 +126,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         (false, false) => Demand::Checks,
         (false, true) => Demand::Authorisation,
     };
-    let cluster = arguments.cluster.file();
-    let config = Config { cluster, demand, key, data_dir, listen, external, hints };
+    let cluster = arguments.cluster.source(demand);
+    let verdicts = Verdicts::of(&data_dir);
+    let config = Config { cluster: cluster.clone(), key, data_dir, listen, external, hints };
     let progress = Progress::new("parts of the lock or manifest verified");
     let checked = config.check(|done, of| progress.tell(done, of));
     progress.end();
@@ -145,6 +150,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let teller = Teller { manifest, own, out };
     let ended = tokio::select! {
         told = teller.tell_all(&mesh) => Some(told),
+        never = reloads.serve(cluster, verdicts, teller.manifest.uuid(), &mesh, |why| teller.refused(why)) => {
+            match never {}
+        }
         () = &mut stop => None,
     };
     node::stop(mesh).await?;
@@ -251,6 +259,11 @@ impl Teller {
         });
         let members = json!({ "cluster": cluster, "listen": listen, "status": status });
         self.print(&report::line("started", members));
+    }
+
+    fn refused(&self, why: &Refused) {
+        error!("the manifest in force stays: {why}");
+        self.print(&report::line("refused", json!({ "why": why.to_string() })));
     }
 
     fn stopped(&self) {

@@ -1,7 +1,10 @@
 //! What the log says of the core's events.
 
+use stayfound_core::cluster::Change;
 use stayfound_core::node::Event;
 use tracing::{error, info, warn};
+
+use crate::status::name;
 
 /// Says what happened.
 pub(super) fn log(event: &Event) {
@@ -15,6 +18,13 @@ pub(super) fn log(event: &Event) {
         }
         Event::Linked { operator, remote } => info!(%operator, %remote, "linked"),
         Event::Lost { operator } => info!(%operator, "not linked any more"),
+        Event::Manifest { changes } => {
+            info!(changes = changes.len(), "another manifest is in force");
+            changes.iter().for_each(log_change);
+        }
+        Event::Unauthorised => {
+            error!("our key is no operator's any more: nobody is linked until it is one again");
+        }
         Event::Equivocation { operator, seq } => {
             warn!(%operator, seq, "signed two records with one sequence number: does it run twice?");
         }
@@ -34,6 +44,25 @@ pub(super) fn log(event: &Event) {
         Event::Answered { .. } | Event::Talk(_) => {}
         Event::SeqExhausted => {
             error!("our record is at the largest sequence number and can never be replaced");
+        }
+    }
+}
+
+/// Who, by index, by the beginning of the node id and by name.
+fn log_change(change: &Change) {
+    match change {
+        Change::Added { operator, node_id: node } => {
+            info!(%operator, node = %format_args!("{node:#}"), name = name(node), "operator added");
+        }
+        Change::Replaced { operator, before, node_id: node } => {
+            let (before, node) = (format!("{before:#}"), format!("{node:#}"));
+            info!(%operator, before, node, "operator replaced: the key before has no authority");
+        }
+        Change::Removed { operator, node_id: node } => {
+            info!(%operator, node = %format_args!("{node:#}"), name = name(node), "operator removed");
+        }
+        Change::Moved { from, operator, node_id: node } => {
+            info!(%operator, %from, node = %format_args!("{node:#}"), "operator has another index");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use stayfound_core::cluster::Manifest;
 use stayfound_core::database::Row;
 use stayfound_core::discovery::cipher::Mask;
 use stayfound_core::keys::PublicKey;
@@ -43,8 +44,7 @@ impl Opened {
         getrandom::fill(&mut seed).map_err(|_| MeshError::Randomness)?;
         let identity = Identity::new(&config.key).map_err(|_| MeshError::Randomness)?;
         let own = config.key.public_key();
-        let keys = config.manifest.operators().iter().map(|operator| operator.public_key);
-        let admitted: Arc<[PublicKey]> = keys.filter(|key| *key != own).collect();
+        let admitted = admitted(&config.manifest, &own);
         let split = config.discovery.is_some().then(|| Split {
             own: Mask::of(&NodeId::of(&own.point())),
             inbox: Arc::<Inbox>::default(),
@@ -67,6 +67,16 @@ impl Opened {
             Endpoint::start(port.clone(), identity, admitted).map_err(bind)?;
         Ok(Self { node, started, endpoint, reports, split, port, addresses, changes })
     }
+}
+
+/// The keys of those that are let in by the holder of the key `own`: of all other operators, or of
+/// nobody if it is none itself.
+pub(super) fn admitted(manifest: &Manifest, own: &PublicKey) -> Arc<[PublicKey]> {
+    if manifest.by_key(own.as_bytes()).is_none() {
+        return Arc::default();
+    }
+    let keys = manifest.operators().iter().map(|operator| operator.public_key);
+    keys.filter(|key| key != own).collect()
 }
 
 /// A clock set before 1970 counts as 1970: the time is only ever a floor of sequence numbers.

@@ -10,11 +10,12 @@ use std::time::Duration;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{AsyncUdpSocket, Connecting, Connection, ConnectionError, RecvStream, VarInt};
 use stayfound_core::keys::PublicKey;
-use stayfound_core::mesh::{DialId, FRAME_BYTES_MAX, LinkId};
+use stayfound_core::mesh::{CloseReason, DialId, FRAME_BYTES_MAX, LinkId};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::debug;
 
+use super::gate::{Gate, Gates};
 use super::places::{HANDSHAKES_MAX, HANDSHAKES_PER_NETWORK_MAX, Place, Places};
 use super::report::{Failure, Report};
 use super::stream::{self, Path};
@@ -62,6 +63,7 @@ pub struct Endpoint {
     transport: Arc<quinn::TransportConfig>,
     /// How to dial each of those that are let in.
     clients: BTreeMap<PublicKey, quinn::ClientConfig>,
+    gates: Gates,
     opener: Opener,
     /// The sockets it has been on, to know when the last user of each is gone.
     sockets: Vec<Weak<dyn AsyncUdpSocket>>,
@@ -86,17 +88,40 @@ impl Endpoint {
         admitted: Arc<[PublicKey]>,
     ) -> io::Result<(Self, mpsc::Receiver<Report>)> {
         let transport = Arc::new(transport());
-        let server = (!admitted.is_empty()).then(|| server(&identity, &admitted, &transport));
-        let clients = admitted.iter().map(|peer| (*peer, client(&identity, *peer, &transport)));
-        let clients = clients.collect();
         let runtime = Arc::new(quinn::TokioRuntime);
         let sockets = vec![Arc::downgrade(&socket)];
         let config = quinn::EndpointConfig::default();
-        let quinn = quinn::Endpoint::new_with_abstract_socket(config, server, socket, runtime)?;
+        let quinn = quinn::Endpoint::new_with_abstract_socket(config, None, socket, runtime)?;
         let (reports, receiver) = mpsc::channel(REPORTS_MAX);
         let opener = Opener { reports, next_link: Arc::default() };
-        tokio::spawn(accept_all(quinn.clone(), opener.clone(), admitted));
-        Ok((Self { quinn, identity, transport, clients, opener, sockets }, receiver))
+        let (clients, gates) = (BTreeMap::new(), Gates::default());
+        tokio::spawn(accept_all(quinn.clone(), opener.clone(), gates.clone()));
+        let mut endpoint = Self { quinn, identity, transport, clients, gates, opener, sockets };
+        endpoint.admit(admitted);
+        Ok((endpoint, receiver))
+    }
+
+    /// Lets in whoever proves one of these keys from now on, and nobody else, handshakes under way
+    /// included. Links that are open stay: they are the core's to close.
+    pub fn admit(&mut self, admitted: Arc<[PublicKey]>) {
+        let before = self.gates.now();
+        let server = (!admitted.is_empty()).then(|| {
+            let tls = server_tls(&self.identity, &admitted);
+            let Some(before) = &before.server else { return server(tls, &self.transport) };
+            // The same in all else: tokens that were handed out stay good.
+            let mut server = (**before).clone();
+            server.crypto = tls;
+            server
+        });
+        self.quinn.set_server_config(server.clone());
+        self.identity.remember_only(&admitted);
+        let (identity, transport) = (&self.identity, &self.transport);
+        self.clients.retain(|peer, _| admitted.contains(peer));
+        for peer in admitted.iter() {
+            let config = || client(identity, *peer, transport);
+            self.clients.entry(*peer).or_insert_with(config);
+        }
+        self.gates.replace(Gate { admitted, server: server.map(Arc::new) });
     }
 
     /// Dials; answers with [`Report::Opened`] or [`Report::DialFailed`], once.
@@ -202,7 +227,7 @@ async fn within<T>(
     }
 }
 
-async fn accept_all(endpoint: quinn::Endpoint, opener: Opener, admitted: Arc<[PublicKey]>) {
+async fn accept_all(endpoint: quinn::Endpoint, opener: Opener, gates: Gates) {
     let places = Places::default();
     while let Some(incoming) = endpoint.accept().await {
         let Some(place) = places.take(incoming.remote_address().ip()) else {
@@ -213,26 +238,27 @@ async fn accept_all(endpoint: quinn::Endpoint, opener: Opener, admitted: Arc<[Pu
             let _ = incoming.retry(); // fails only if it may not be retried
             continue;
         }
-        tokio::spawn(accept(incoming, place, opener.clone(), admitted.clone()));
+        tokio::spawn(accept(incoming, place, opener.clone(), gates.clone()));
     }
     // Nobody hears it if we have closed the endpoint.
     opener.report(Report::Died).await;
 }
 
-async fn accept(
-    incoming: quinn::Incoming,
-    place: Place,
-    opener: Opener,
-    admitted: Arc<[PublicKey]>,
-) {
+async fn accept(incoming: quinn::Incoming, place: Place, opener: Opener, gates: Gates) {
+    let gate = gates.now();
+    let Some(server) = gate.server.clone() else { return incoming.ignore() };
     let remote = canonical(incoming.remote_address());
-    let connected = within(HANDSHAKE_WITHIN, async { incoming.accept()?.await }).await;
+    let connected = within(HANDSHAKE_WITHIN, async { incoming.accept_with(server)?.await }).await;
     match connected {
         Ok(connection) => {
             drop(place);
-            let peer = peer_key(&connection, &admitted);
+            let peer = peer_key(&connection, &gate.admitted);
             let peer = peer.expect("the handshake let no other certificate through");
-            opener.open(connection, peer, None, None).await;
+            if gates.now().admitted.contains(&peer) {
+                return opener.open(connection, peer, None, None).await;
+            }
+            handle::close(&connection, CloseReason::Unauthorised); // since a moment ago
+            opener.report(Report::Refused { remote, why: Failure::Stranger }).await;
         }
         Err(why) => {
             opener.report(Report::Refused { remote, why }).await;
@@ -270,14 +296,16 @@ fn client(
     config
 }
 
+fn server_tls(identity: &Identity, admitted: &[PublicKey]) -> Arc<QuicServerConfig> {
+    let tls = QuicServerConfig::try_from(identity.server(admitted));
+    Arc::new(tls.expect("ring has the cipher suite of QUIC's first packets"))
+}
+
 fn server(
-    identity: &Identity,
-    admitted: &[PublicKey],
+    tls: Arc<QuicServerConfig>,
     transport: &Arc<quinn::TransportConfig>,
 ) -> quinn::ServerConfig {
-    let tls = QuicServerConfig::try_from(identity.server(admitted));
-    let tls = tls.expect("ring has the cipher suite of QUIC's first packets");
-    let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
+    let mut config = quinn::ServerConfig::with_crypto(tls);
     let mut tokens = quinn::ValidationTokenConfig::default();
     tokens.sent(0);
     config

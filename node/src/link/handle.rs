@@ -58,14 +58,20 @@ impl Link {
 
     /// Closes the link, telling the peer why.
     pub fn close(self, why: CloseReason) {
-        let text = match why {
-            CloseReason::Superseded => "superseded by another link",
-            CloseReason::Violation => "violation of the protocol",
-            CloseReason::Silent => "no hello in time",
-            CloseReason::Stranger => "no operator of this cluster",
-        };
-        self.connection.close(VarInt::from_u32(why as u32), text.as_bytes());
+        close(&self.connection, why);
     }
+}
+
+/// Closes a connection, telling the peer why.
+pub(super) fn close(connection: &Connection, why: CloseReason) {
+    let text = match why {
+        CloseReason::Superseded => "superseded by another link",
+        CloseReason::Violation => "violation of the protocol",
+        CloseReason::Silent => "no hello in time",
+        CloseReason::Stranger => "no operator of this cluster",
+        CloseReason::Unauthorised => "no operator of this cluster any more",
+    };
+    connection.close(VarInt::from_u32(why as u32), text.as_bytes());
 }
 
 pub(super) fn cost(bytes: &Bytes) -> usize {

@@ -23,7 +23,7 @@ const PATH_CHECK: Duration = Duration::from_secs(1);
 pub(super) const STOPPING: (VarInt, &[u8]) = (VarInt::from_u32(0), b"stopping");
 const STREAM_ENDED: (VarInt, &[u8]) = (VarInt::from_u32(17), b"the stream ended");
 
-const _: () = assert!(CloseReason::Stranger as u32 <= 15, "the core's codes are below ours");
+const _: () = assert!(CloseReason::Unauthorised as u32 <= 15, "the core's codes are below ours");
 
 /// Carries a link's bytes both ways until it ends, and reports that. `stream` is the peer's, if it
 /// has been accepted already.

@@ -11,6 +11,8 @@ use self::process::{Fixture, Run, assert_says, end_of, snapshot, wait_for};
 mod discovery;
 mod process;
 #[cfg(unix)]
+mod reload;
+#[cfg(unix)]
 mod unread;
 
 #[test]

@@ -6,6 +6,9 @@
 //! connected, however indirectly, with an operator whose record names its address has that record.
 //! An operator behind a forwarding router cannot name its address before a quorum sees it there.
 //!
+//! Only operators that the manifests of both name can talk, and only those that have loaded the same
+//! operators carry one another's records.
+//!
 //! The model is careful: it grants only what a correct protocol cannot miss.
 
 use std::collections::BTreeSet;
@@ -16,14 +19,12 @@ use stayfound_core::record::Scope;
 
 use crate::event::HostId;
 use crate::host::Uplink;
-use crate::scenario::{Fault, What};
+use crate::scenario::{Fault, Roster, What};
 use crate::world::HostSetup;
 
 /// What everybody could know.
 #[derive(Clone, Debug, Default)]
 pub struct Reach {
-    /// f + 1 for the number of operators.
-    quorum: usize,
     operators: Vec<Operator>,
     /// Who has moved since all was well the last time: the manifest's word on them may have been
     /// overtaken by a record that is out of date in its turn.
@@ -50,6 +51,8 @@ struct Operator {
     knows: BTreeSet<usize>,
     /// Whether it has held anything but the manifest since its disk was empty.
     fresh: bool,
+    /// Whom the manifest in force there names; all, if that was not said.
+    named: Option<BTreeSet<usize>>,
 }
 
 /// Who is owed a link, and who can name its own address.
@@ -84,8 +87,13 @@ impl Reach {
             hints,
             knows,
             fresh,
+            named: None,
         });
-        self.quorum = (self.operators.len() - 1) / 3 + 1;
+    }
+
+    /// The manifest that an operator begins with names these.
+    pub fn begins_with(&mut self, who: HostId, named: &[HostId]) {
+        self.operators[who.0].named = Some(named.iter().map(|host| host.0).collect());
     }
 
     /// One more operator, as it is set up.
@@ -112,6 +120,7 @@ impl Reach {
             What::Offline => operator.at = None,
             What::Up(_) => {} // it stays where it was as well
             What::Side(side) => operator.side = side,
+            What::Load(roster) => self.load(who, &roster),
             What::Wipe => {
                 operator.knows.clear();
                 operator.fresh = true;
@@ -126,6 +135,40 @@ impl Reach {
             What::Down(ip) if Scope::of(ip) == Scope::Global => self.lost_sight_of(who),
             What::Down(_) => {}
         }
+    }
+
+    /// Of those that a manifest names and the one before did not, it says where they are.
+    fn load(&mut self, who: usize, roster: &Roster) {
+        let named: BTreeSet<usize> = roster.hosts().map(|host| host.0).collect();
+        let is_new = |other: &usize| !self.names(who, *other);
+        let stayed = |other: &usize| {
+            let it = &self.operators[*other];
+            it.listed.is_some() && it.listed == it.at && !self.movers.contains(other)
+        };
+        let found: Vec<usize> = named.iter().copied().filter(is_new).filter(stayed).collect();
+        self.operators[who].knows.extend(found);
+        self.operators[who].named = Some(named);
+    }
+
+    /// Whether the manifest in force at `who` names `other`.
+    fn names(&self, who: usize, other: usize) -> bool {
+        self.operators[who].named.as_ref().is_none_or(|named| named.contains(&other))
+    }
+
+    /// Whether both manifests name both.
+    fn may_link(&self, a: usize, b: usize) -> bool {
+        [a, b].into_iter().all(|by| self.names(by, a) && self.names(by, b))
+    }
+
+    /// Whether they have the same operators, and so carry the same records.
+    fn agree(&self, a: usize, b: usize) -> bool {
+        self.operators[a].named == self.operators[b].named
+    }
+
+    /// f + 1 by the manifest in force there.
+    fn quorum(&self, who: usize) -> usize {
+        let named = self.operators[who].named.as_ref();
+        (named.map_or(self.operators.len(), BTreeSet::len) - 1) / 3 + 1
     }
 
     /// Nobody can be expected to know any more where an operator is.
@@ -150,8 +193,11 @@ impl Reach {
     /// Whether every two operators that run are owed a link.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        let n = (0..self.operators.len()).filter(|who| self.is_up(*who)).count();
-        self.owed().pairs.len() == n * n.saturating_sub(1) / 2
+        let up: Vec<usize> = (0..self.operators.len()).filter(|who| self.is_up(*who)).collect();
+        let after = |place: usize| up[place + 1..].iter();
+        let pairs =
+            up.iter().enumerate().flat_map(|(place, a)| after(place).map(move |b| (*a, *b)));
+        self.owed().pairs.len() == pairs.filter(|&(a, b)| self.may_link(a, b)).count()
     }
 
     /// Who is owed what, if nothing happens any more.
@@ -161,17 +207,19 @@ impl Reach {
         let up = |who: usize| self.is_up(who);
         let pairs = (0..n).flat_map(|a| (a + 1..n).map(move |b| (a, b)));
         let side = |who: usize| self.operators[who].side;
-        let able: Vec<(usize, usize)> =
-            pairs.filter(|&(a, b)| up(a) && up(b) && side(a) == side(b)).collect();
+        let able: Vec<(usize, usize)> = pairs
+            .filter(|&(a, b)| up(a) && up(b) && side(a) == side(b) && self.may_link(a, b))
+            .collect();
         let knows = |&(a, b): &(usize, usize)| self.knows(a, b) || self.knows(b, a);
         let mut linked: BTreeSet<(usize, usize)> = able.iter().copied().filter(knows).collect();
         loop {
             let truthful: BTreeSet<usize> =
                 (0..n).filter(|&who| up(who) && self.names_its_address(who, &linked)).collect();
-            let group = groups(n, &linked);
+            let agreed = linked.iter().copied().filter(|&(a, b)| self.agree(a, b)).collect();
+            let group = groups(n, &agreed);
             let told = |&(a, b): &(usize, usize)| {
                 let carried = group[a] == group[b] || self.discovery;
-                carried && (truthful.contains(&a) || truthful.contains(&b))
+                carried && self.agree(a, b) && (truthful.contains(&a) || truthful.contains(&b))
             };
             let before = linked.len();
             linked.extend(able.iter().copied().filter(told));
@@ -199,7 +247,7 @@ impl Reach {
             Uplink::Direct => true,
             Uplink::Forwarded { fixed: Some(fixed) } => self.operators[who].at == Some(fixed),
             Uplink::Forwarded { fixed: None } => {
-                linked.iter().filter(|(a, b)| *a == who || *b == who).count() >= self.quorum
+                linked.iter().filter(|(a, b)| *a == who || *b == who).count() >= self.quorum(who)
             }
         }
     }
@@ -320,6 +368,32 @@ mod tests {
         assert!(reach.knows(1, 0), "of a private one nobody knew");
         apply(&mut reach, 0, What::Down([198, 18, 0, 200].into()));
         assert!(!reach.knows(1, 0) && reach.knows(0, 1) && reach.is_whole());
+    }
+
+    #[test]
+    fn only_those_that_name_one_another_are_owed_a_link() {
+        let mut reach = whole(&[DIRECT; 4]);
+        let of = |hosts: &[usize]| {
+            What::Load(Roster::new(&hosts.iter().map(|it| HostId(*it)).collect::<Vec<_>>()))
+        };
+        for who in [0, 1] {
+            apply(&mut reach, who, of(&[0, 1, 2]));
+        }
+        assert_eq!(reach.owed().pairs, BTreeSet::from([(0, 1), (0, 2), (1, 2), (2, 3)]));
+        assert!(reach.is_whole());
+        moves(&mut reach, 3);
+        moves(&mut reach, 0);
+        apply(&mut reach, 0, of(&[0, 1, 2, 3]));
+        apply(&mut reach, 1, of(&[3, 2, 1, 0]));
+        let owed = reach.owed().pairs;
+        assert!(
+            owed.contains(&(2, 3)) && !owed.contains(&(0, 3)),
+            "2 carries nothing between them yet"
+        );
+        for who in [2, 3] {
+            apply(&mut reach, who, of(&[0, 1, 2, 3]));
+        }
+        assert!(reach.is_whole() && reach.owed().pairs.len() == 6);
     }
 
     #[test]

@@ -192,6 +192,23 @@ fn a_link_that_only_a_node_believes_in_is_found() {
     assert_eq!(sentence, "operator 0 believes that link 4 is open to operator 1");
 }
 
+#[test]
+fn a_link_that_outlives_its_authority_is_found() {
+    let mut lie = Lie::new();
+    lie.oracle.link_opened(lie.now, A, LinkId(4), key(B).public_key()).unwrap();
+    let database = holding(&[]);
+    let sees = view(&database, None);
+    lie.oracle.loaded(A, &[B, A]);
+    lie.sees(A, sees).unwrap();
+    for named in [&[A][..], &[B]] {
+        lie.oracle.loaded(A, named);
+        let sentence = lie.sees(A, sees).unwrap_err();
+        assert_eq!(sentence, "operator 0 keeps link 4 to operator 1 against the manifest in force");
+    }
+    lie.oracle.link_closed(lie.now, A, LinkId(4));
+    lie.sees(A, sees).unwrap();
+}
+
 /// Two operators in perfect health, and one thing less each time.
 #[test]
 fn whatever_is_lacking_at_the_end_is_said() {

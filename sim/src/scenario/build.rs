@@ -10,7 +10,7 @@ use stayfound_core::keys::SecretKey;
 use stayfound_core::node::Config;
 use stayfound_core::record::{Endpoints, Signed};
 
-use super::{Bootstrap, Families, Interfaces, Neighbours, Options, SeqStyle};
+use super::{Bootstrap, Families, Interfaces, Neighbours, Options, Roster, SeqStyle};
 use crate::host::{EPOCH, Uplink};
 use crate::world::{HostSetup, Setup};
 
@@ -78,7 +78,7 @@ pub(crate) fn setup(options: &Options, chance: &Chance) -> Setup {
 }
 
 pub(super) fn setup_at(options: &Options, addresses: &mut Addresses, chance: &Chance) -> Setup {
-    let n = options.operators;
+    let (named, n) = (options.operators, options.operators + options.spares);
     let hosts = n + options.strangers;
     let Neighbours { boots, walkers } =
         options.discovery.unwrap_or(Neighbours { boots: 0, walkers: 0 });
@@ -103,9 +103,11 @@ pub(super) fn setup_at(options: &Options, addresses: &mut Addresses, chance: &Ch
     let configs = (0..at.len()).map(|host| {
         if host < n {
             let discovery = options.discovery.map(|_| settings.clone());
-            Config { discovery, ..operator(host, &keys[host], &records, &at, &uplinks, options) }
+            // Whoever is named by no manifest yet starts with one of all.
+            let records = if host < named { &records[..named] } else { &records };
+            Config { discovery, ..operator(host, &keys[host], records, &at, &uplinks, options) }
         } else if host < hosts {
-            stranger(&keys[host], &records, &at)
+            stranger(&keys[host], &records[..named], &at)
         } else {
             walker(&keys[host], settings.clone())
         }
@@ -169,6 +171,13 @@ fn walker(key: &SecretKey, settings: Settings) -> Config {
     let (key, manifest) = (key.clone(), Manifest::alone(key));
     let (external, hints, discovery) = (Vec::new(), Vec::new(), Some(settings));
     Config { key, manifest, external, hints, discovery }
+}
+
+/// The manifest of these hosts, of which these are the records.
+pub(crate) fn manifest_of(roster: &Roster, listed: &[Signed]) -> Manifest {
+    let records: Vec<Signed> = roster.hosts().map(|host| listed[host.0].clone()).collect();
+    let mark = roster.hosts().fold(0, |mark: u8, host| mark.wrapping_mul(31) ^ host.0 as u8);
+    manifest("cluster", mark, &records)
 }
 
 fn manifest(name: &str, mark: u8, records: &[Signed]) -> Manifest {

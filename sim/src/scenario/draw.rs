@@ -82,6 +82,7 @@ fn draw_options(draws: &mut Stream) -> Options {
     let discovery = draw_neighbours(draws);
     Options {
         operators,
+        spares: 0,
         strangers: draws.below(2) as usize,
         forwarded,
         fixed,
@@ -252,7 +253,12 @@ impl Draft<'_> {
                 What::Move(to) => self.free.push(std::mem::replace(&mut self.at[host], to)),
                 What::Up(ip) => drop(self.others[host].insert(ip)),
                 What::Down(ip) => drop(self.others[host].remove(&ip)),
-                What::Start | What::Crash | What::Wipe | What::Offline | What::Side(_) => {}
+                What::Start
+                | What::Crash
+                | What::Wipe
+                | What::Offline
+                | What::Side(_)
+                | What::Load(_) => {}
             }
         }
         let at = &self.at;

@@ -32,7 +32,8 @@ impl Options {
         let issued = FLOOR_WITHIN + FLOOR_ALONE + outrun + self.disks.slowest() * 3;
         // It goes from one to the next, at most through all. Where we are seen, and what we are
         // called then, may be held up on the way.
-        let operators = u32::try_from(self.operators).expect("a cluster has 256 at most");
+        let operators =
+            u32::try_from(self.operators + self.spares).expect("a cluster has 256 at most");
         let held_up = self.latency.slowest(losses_in_a_row(self.loss.0.into(), 1_000));
         let told = self.latency.slowest(0) * operators + held_up * 2;
         // Who had to be told dials, with a back-off that began anew.

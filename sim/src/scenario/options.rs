@@ -10,6 +10,8 @@ use crate::network::{Latency, Loss};
 pub struct Options {
     /// How many operators the cluster has.
     pub operators: usize,
+    /// How many more operators the first manifest does not name: they run only in scripts.
+    pub spares: usize,
     /// How many hosts run a node that is no operator of it, but dials the operators.
     pub strangers: usize,
     /// How many operators are behind a router that forwards their port.
@@ -156,6 +158,7 @@ impl Options {
     pub fn plain(operators: usize) -> Self {
         Self {
             operators,
+            spares: 0,
             strangers: 0,
             forwarded: 0,
             fixed: 0,

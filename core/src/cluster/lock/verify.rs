@@ -122,7 +122,9 @@ impl Lock {
             Err(shape) => without_shape(&shape),
         };
         checks.extend(of_keys);
-        checks.push(self.check_aggregate(sums.as_ref().map(|sums| &sums.all), &lock_hash));
+        checks.push(
+            self.check_aggregate(sums.as_ref().and_then(|sums| sums.total.as_ref()), &lock_hash),
+        );
         faults.sort_by_key(|fault| fault.index);
         checks.push(match self.definition.version < Version::V1_7 {
             true => Check::not_applicable(REGISTRATIONS, self.has_none()),
@@ -138,7 +140,8 @@ impl Lock {
     /// [`ShapeError`].
     pub fn keys(&self) -> Result<Keys<'_>, ShapeError> {
         let threshold = usize::try_from(self.definition.threshold).unwrap_or(usize::MAX);
-        Keys::new(&self.validators, self.definition.operators.len(), threshold)
+        let keys = Keys::new(&self.validators, self.definition.operators.len(), threshold);
+        keys.map(Keys::with_total)
     }
 
     fn identities(&self) -> Identities {

@@ -384,3 +384,36 @@ fn there_are_so_many_places_and_all_come_back() {
         assert_eq!(places.taken(), 0);
     }
 }
+
+#[tokio::test]
+async fn whoever_is_admitted_no_more_gets_in_no_more() {
+    let [(mut a, of_a), (mut b, of_b)] = linked().await;
+    let mut c = end(3, &[2]);
+    b.endpoint.admit([key(3)].into());
+    // The link that is open is the core's to close.
+    of_a.link.send(Bytes::from_static(b"still")).expect("room");
+    assert_eq!(b.bytes(of_b.id, 5).await, b"still");
+    a.endpoint.dial(DialId(8), key(2), b.address);
+    let refused = b.next().await;
+    assert!(matches!(refused, Report::Refused { why: Failure::Stranger, .. }), "{}", say(&refused));
+    let failed = a.next().await;
+    let unwelcome = matches!(failed, Report::DialFailed { why: Failure::Unwelcome, .. });
+    assert!(unwelcome, "{}", say(&failed));
+    c.endpoint.dial(DialId(9), key(2), b.address);
+    let (of_c, _) = b.opened().await;
+    assert_eq!(of_c.peer, key(3));
+    of_c.link.send(Bytes::from_static(b"hello")).expect("room");
+    assert_eq!(c.opened().await.1, Some(DialId(9)));
+
+    b.endpoint.admit([].into());
+    c.endpoint.dial(DialId(10), key(2), b.address);
+    b.endpoint.admit([key(1)].into());
+    a.endpoint.dial(DialId(11), key(2), b.address);
+    loop {
+        match b.next().await {
+            Report::Opened { peer, .. } => break assert_eq!(peer, key(1)),
+            Report::Refused { .. } | Report::Bytes { .. } => {}
+            other => panic!("neither refused nor opened: {}", say(&other)),
+        }
+    }
+}
