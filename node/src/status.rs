@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Serialize, Serializer};
 use stayfound_core::cluster::OperatorIndex;
+use stayfound_core::cluster::authorisation::Authority;
 use stayfound_core::discovery::Discovery;
 use stayfound_core::node::{Counter, Node};
 use stayfound_core::record::{NodeId, Signed};
@@ -23,6 +24,8 @@ pub struct Status {
     /// Our own place in the cluster, counted from 0; `None` if the manifest in force does not name
     /// our key: then we have no authority, and no links.
     pub own: Option<OperatorIndex>,
+    /// Whether the lock or manifest that says who belongs has been verified (`--no-verify`).
+    pub verified: bool,
     /// Our own record as it is published; `None` until the first is durable.
     pub record: Option<Signed>,
     /// Every operator of the cluster, in the order of indices, ourselves included.
@@ -31,6 +34,14 @@ pub struct Status {
     pub discovery: Option<DiscoveryStatus>,
     /// What has been counted since the node started.
     pub counters: Counters,
+}
+
+/// Metrics that go up and down.
+#[derive(Serialize)]
+struct Gauges {
+    /// 1 as long as nobody looked at what the lock or manifest says (`--no-verify`).
+    manifest_unverified: u8,
+    operators_authorised_by_shares: usize,
 }
 
 /// How discovery stands.
@@ -51,6 +62,8 @@ pub struct OperatorStatus {
     pub index: OperatorIndex,
     /// Its node id.
     pub node_id: NodeId,
+    /// On whose word its key speaks for it.
+    pub authority: Authority,
     /// Its newest record that is known; the cluster lock's if there is no newer one.
     pub record: Signed,
     /// Where it is seen, one address for each link with it. Always empty for ourselves.
@@ -79,6 +92,7 @@ impl Status {
             let mut status = OperatorStatus {
                 index: operator.index,
                 node_id: operator.node_id,
+                authority: operator.authority,
                 record: published.unwrap_or(&operator.record).clone(),
                 links: links.remove(&operator.index).unwrap_or_default(),
                 changed: entry.map(|entry| entry.updated),
@@ -91,11 +105,20 @@ impl Status {
         let operators = operators.collect();
         let discovery = node.discovery().map(DiscoveryStatus::of);
         let (record, counters) = (node.own_record().cloned(), counters.clone());
-        Self { own, record, operators, discovery, counters }
+        let verified = node.manifest().is_verified();
+        Self { own, verified, record, operators, discovery, counters }
     }
 
     fn holder(&self, key: &NodeId) -> Option<&OperatorStatus> {
         self.operators.iter().find(|operator| operator.node_id == *key)
+    }
+
+    fn gauges(&self) -> Gauges {
+        let by_shares = |operator: &&OperatorStatus| operator.authority == Authority::Shares;
+        Gauges {
+            manifest_unverified: (!self.verified).into(),
+            operators_authorised_by_shares: self.operators.iter().filter(by_shares).count(),
+        }
     }
 
     /// How the operator at this place stands, if the cluster has it.
@@ -166,15 +189,18 @@ impl Serialize for Status {
         struct View<'a> {
             own: Option<u8>,
             authorised: bool,
+            verified: bool,
             record: Option<RecordView>,
             operators: &'a [OperatorStatus],
             discovery: Option<DiscoveryStatus>,
+            gauges: Gauges,
             counters: &'a Counters,
         }
         let record = self.record.as_ref().map(RecordView::from);
-        let Self { own, operators, discovery, counters, .. } = self;
-        let (own, authorised) = (own.map(|own| own.0), own.is_some());
-        View { own, authorised, record, operators, discovery: *discovery, counters }
+        let Self { own, verified, operators, discovery, counters, .. } = self;
+        let (own, authorised, verified) = (own.map(|own| own.0), own.is_some(), *verified);
+        let (discovery, gauges) = (*discovery, self.gauges());
+        View { own, authorised, verified, record, operators, discovery, gauges, counters }
             .serialize(serializer)
     }
 }
@@ -186,6 +212,7 @@ impl Serialize for OperatorStatus {
             index: u8,
             node_id: String,
             name: String,
+            authority: Authority,
             record: RecordView,
             links: &'a [SocketAddr],
             changed_ms: Option<u64>,
@@ -194,6 +221,7 @@ impl Serialize for OperatorStatus {
             index: self.index.0,
             node_id: self.node_id.to_string(),
             name: name(&self.node_id),
+            authority: self.authority,
             record: (&self.record).into(),
             links: &self.links,
             changed_ms: self.changed.map(|changed| changed.0),
@@ -278,5 +306,10 @@ mod tests {
         assert_eq!(json["operators"][2]["links"], serde_json::json!([]));
         assert_eq!(json["counters"]["dials"], 1);
         assert_eq!(json["counters"]["strangers"], 0);
+        assert_eq!(
+            (&json["verified"], &json["operators"][2]["authority"]),
+            (&false.into(), &"lock".into())
+        );
+        assert_eq!(json["gauges"]["manifest_unverified"], 1);
     }
 }

@@ -8,6 +8,7 @@ use stayfound::store::DiskStore;
 
 use self::process::{Fixture, Run, assert_says, end_of, snapshot, wait_for};
 
+mod ceremony;
 mod discovery;
 mod process;
 #[cfg(unix)]
