@@ -7,7 +7,6 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
-use stayfound_core::cluster::authorisation::Authority;
 use stayfound_core::cluster::check::{Check, Verdict};
 use stayfound_core::cluster::lock::{LOCK_BYTES_MAX, Lock, LockError};
 use stayfound_core::cluster::manifest::{AuthorisationFile, Document, DocumentError};
@@ -155,9 +154,7 @@ impl ClusterFile {
         match &self.content {
             Content::Lock(lock) => {
                 let parts = lock.parts(part_count(lock.validators.len(), threads));
-                let concluded = lock.conclude(run(&parts, threads, progress, |part| part.run()));
-                let authorities = vec![Authority::Lock; lock.definition.operators.len()];
-                Verdict { checks: concluded.checks, authorities }
+                lock.conclude(run(&parts, threads, progress, |part| part.run()))
             }
             Content::Manifest(document) => {
                 let parts = document.parts(part_count(document.validators.len(), threads));

@@ -111,7 +111,7 @@ fn checks(json: &[u8]) -> Option<Vec<Check>> {
     let lock = Lock::read(json);
     if let Ok(lock) = &lock {
         assert_eq!(&Lock::read(&lock.to_json()).unwrap(), lock, "written and read again");
-        return Some(lock.verify());
+        return Some(lock.verify().checks);
     }
     let definition = Definition::read(json).ok()?;
     assert_eq!(Definition::read(&definition.to_json()).unwrap(), definition);

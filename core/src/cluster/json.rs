@@ -261,7 +261,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for List<T, MA
                 }
                 match seq.next_element::<IgnoredAny>()? {
                     None => Ok(List(entries)),
-                    Some(_) => Err(A::Error::custom(format!("expected at most {MAX} entries"))),
+                    Some(_) => Err(A::Error::custom(format!("expected at most {MAX}, found more"))),
                 }
             }
         }

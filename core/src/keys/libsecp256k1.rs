@@ -209,6 +209,30 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_same_keys_are_recovered() {
+        let mut recovered = 0;
+        for number in 0..KEYS {
+            let (key, digest) = (both(number), random("digest", number));
+            let signature = key.c.sign(&digest);
+            let keys = [false, true].map(|is_odd| recover(&digest, &signature, is_odd));
+            assert!(keys.contains(&Some(key.c.public_key())), "key {number}");
+            for (altered, _) in alterations(&signature, number) {
+                for is_odd in [false, true] {
+                    let found = recover(&digest, &altered, is_odd);
+                    assert_eq!(found, k256::recover(&digest, &altered, is_odd), "key {number}");
+                    recovered += u32::from(found.is_some());
+                }
+            }
+            // Negating s negates the point: the other one, and the same key.
+            let high =
+                <[u8; 64]>::try_from([&signature[..32], &negated(&signature[32..])].concat());
+            let high = high.unwrap();
+            assert_eq!([true, false].map(|is_odd| recover(&digest, &high, is_odd)), keys);
+        }
+        assert!(recovered > 4 * u32::from(KEYS), "most of them are somebody's");
+    }
+
     /// The signature, and what is none: high S, a flipped bit, r or s out of range, garbage.
     fn alterations(signature: &[u8; 64], number: u16) -> Vec<([u8; 64], bool)> {
         let with = |r: &[u8], s: &[u8]| <[u8; 64]>::try_from([r, s].concat()).unwrap();

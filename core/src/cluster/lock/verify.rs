@@ -4,7 +4,8 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::super::check::Check;
+use super::super::authorisation::Authority;
+use super::super::check::{Check, Verdict};
 use super::super::definition::{SIGNATURE_BYTES, check_hash};
 use super::super::json::Hex;
 use super::super::shares::{self, Concluded, Keys, ShapeError, ranges};
@@ -79,11 +80,11 @@ impl Part<'_> {
 }
 
 impl Lock {
-    /// Looks at everything. No check has failed exactly if the lock may be believed.
+    /// Looks at everything. If nothing failed, the lock may be believed; no key speaks for its
+    /// operator on more than the word of the lock.
     #[must_use]
-    pub fn verify(&self) -> Vec<Check> {
-        let partials = self.parts(1).iter().map(Part::run).collect();
-        self.conclude(partials).checks
+    pub fn verify(&self) -> Verdict {
+        self.conclude(self.parts(1).iter().map(Part::run).collect())
     }
 
     /// The work: what concerns validators in at most so many parts of equal size, twice, and the
@@ -92,7 +93,9 @@ impl Lock {
     pub fn parts(&self, count: usize) -> Vec<Part<'_>> {
         let mut parts = vec![Part(Work::Identities(self))];
         if let Ok(keys) = self.keys() {
-            parts.extend(keys.parts(count).into_iter().map(|part| Part(Work::Shares(part))));
+            parts.extend(
+                keys.with_total().parts(count).into_iter().map(|part| Part(Work::Shares(part))),
+            );
         }
         if self.definition.version >= Version::V1_7 {
             let ranges = ranges(self.papers.len(), count);
@@ -106,7 +109,7 @@ impl Lock {
     /// # Panics
     /// If the partials are not those of its parts.
     #[must_use]
-    pub fn conclude(&self, partials: Vec<Partial>) -> Concluded {
+    pub fn conclude(&self, partials: Vec<Partial>) -> Verdict {
         let (mut identities, mut of_shares, mut faults) = (None, Vec::new(), Vec::new());
         for Partial(found) in partials {
             match found {
@@ -122,16 +125,14 @@ impl Lock {
             Err(shape) => without_shape(&shape),
         };
         checks.extend(of_keys);
-        checks.push(
-            self.check_aggregate(sums.as_ref().and_then(|sums| sums.total.as_ref()), &lock_hash),
-        );
+        checks.push(self.check_aggregate(sums.and_then(|sums| sums.total), &lock_hash));
         faults.sort_by_key(|fault| fault.index);
         checks.push(match self.definition.version < Version::V1_7 {
             true => Check::not_applicable(REGISTRATIONS, self.has_none()),
             false => Check::faultless(REGISTRATIONS, &faults),
         });
         checks.push(node_signatures);
-        Concluded { checks, sums }
+        Verdict { checks, authorities: vec![Authority::Lock; self.definition.operators.len()] }
     }
 
     /// The validators' keys, as the definition says how many shares there are.
@@ -140,8 +141,7 @@ impl Lock {
     /// [`ShapeError`].
     pub fn keys(&self) -> Result<Keys<'_>, ShapeError> {
         let threshold = usize::try_from(self.definition.threshold).unwrap_or(usize::MAX);
-        let keys = Keys::new(&self.validators, self.definition.operators.len(), threshold);
-        keys.map(Keys::with_total)
+        Keys::new(&self.validators, self.definition.operators.len(), threshold)
     }
 
     fn identities(&self) -> Identities {
@@ -206,7 +206,7 @@ impl Lock {
         }
     }
 
-    fn check_aggregate(&self, sum: Option<&KeySum>, lock_hash: &[u8; 32]) -> Check {
+    fn check_aggregate(&self, sum: Option<KeySum>, lock_hash: &[u8; 32]) -> Check {
         let bytes = self.signature_aggregate.as_slice();
         if bytes.is_empty() && self.definition.version < Version::V1_2 {
             let why = format!("there is none, and {} goes without", self.definition.version);
@@ -251,7 +251,7 @@ impl Lock {
         }
         let batch: Vec<_> = sound.iter().map(|(_, it)| it.signed()).collect();
         if !verify_all(Domain::ETH2, &batch) {
-            let bad = sound.iter().filter(|(_, it)| !it.verifies());
+            let bad = sound.iter().filter(|(_, it)| !it.signed().verifies(Domain::ETH2));
             let before = faults.len();
             faults.extend(bad.map(|(index, _)| {
                 Fault {
@@ -305,10 +305,6 @@ struct Signable {
 impl Signable {
     fn signed(&self) -> Signed<'_> {
         Signed { key: self.key, message: &self.message, signature: self.signature }
-    }
-
-    fn verifies(&self) -> bool {
-        self.key.verifies(Domain::ETH2, &self.message, &self.signature)
     }
 }
 

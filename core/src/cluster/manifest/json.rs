@@ -1,14 +1,14 @@
 //! The shape of the files: what serde reads and writes.
 
 use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
+use serde::de::{Deserializer, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
 use super::super::authorisation::{Authorisation, ClusterId};
 use super::super::definition::{NAME_BYTES_MAX, UUID_BYTES_MAX};
+use super::super::json::{List, Text};
 use super::super::shares::{VALIDATORS_MAX, Validator};
 use super::super::{ManifestError, OPERATORS_MAX, OperatorIndex};
 use super::{AuthorisationFile, Document, DocumentError, Operator, VERSION};
@@ -123,56 +123,6 @@ impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
         }
 
         deserializer.deserialize_str(Digits::<N>).map(Self)
-    }
-}
-
-/// A string of at most so many bytes.
-#[derive(Serialize)]
-struct Text<const MOST: usize>(String);
-
-impl<'de, const MOST: usize> Deserialize<'de> for Text<MOST> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match text.len() {
-            length if length > MOST => {
-                Err(D::Error::custom(format_args!("expected at most {MOST} bytes, found {length}")))
-            }
-            _ => Ok(Self(text)),
-        }
-    }
-}
-
-/// A list of at most so many, refused before the rest of it is read.
-#[derive(Serialize)]
-struct List<T, const MOST: usize>(Vec<T>);
-
-impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for List<T, MOST> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Items<T, const MOST: usize>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for Items<T, MOST> {
-            type Value = Vec<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a list of at most {MOST}")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
-                let mut all = Vec::new();
-                while all.len() < MOST {
-                    let Some(item) = items.next_element()? else { return Ok(all) };
-                    all.push(item);
-                }
-                match items.next_element::<serde::de::IgnoredAny>()? {
-                    None => Ok(all),
-                    Some(_) => {
-                        Err(A::Error::custom(format_args!("expected at most {MOST}, found more")))
-                    }
-                }
-            }
-        }
-
-        deserializer.deserialize_seq(Items::<T, MOST>(PhantomData)).map(Self)
     }
 }
 
