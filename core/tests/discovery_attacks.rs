@@ -17,7 +17,7 @@ use stayfound_core::discovery::challenge::{CHALLENGES_MAX, FAILURES_MAX};
 use stayfound_core::discovery::lookup::QUERIES_MAX;
 use stayfound_core::discovery::message::Message;
 use stayfound_core::discovery::request::{NODES_PACKETS_MAX, NODES_RECORDS_MAX};
-use stayfound_core::discovery::table::{PREFIX_TABLE_MAX, QUIET};
+use stayfound_core::discovery::table::{BUCKET_INBOUND, PREFIX_TABLE_MAX, QUIET};
 use stayfound_core::discovery::vote::VOTES_NEEDED;
 use stayfound_core::discovery::{Answer, Ask};
 use stayfound_core::node::{Config, Counter, Event};
@@ -388,4 +388,64 @@ fn sybils_around_an_operator_do_not_hide_it() {
     pass(&mut lone, &mut peers, Duration::from_secs(30));
     let found = |event: &Event| matches!(event, Event::Record { record, .. } if *record == wanted);
     assert!(lone.events.iter().any(found));
+}
+
+/// At a restart the table is empty, and whoever connects before anybody was found would have it for
+/// itself: they are pinged back, and wait.
+#[test]
+fn r80_whoever_connects_at_a_restart_does_not_own_the_table() {
+    let home = NodeId::of(&key(0).public_key().point());
+    let mut boot = Peer::new(1, NEAR);
+    let mut number = 0;
+    let mut at_256 = |place: usize| {
+        let key;
+        (key, number) = key_at(&home, 256, number + 1);
+        Peer::of(key, address(&apart(place)), 1)
+    };
+    let honest: Vec<Peer> = (0..5).map(&mut at_256).collect();
+    let mut sybils: Vec<Peer> = (100..120).map(&mut at_256).collect();
+    boot.serves = honest.iter().map(|peer| peer.record.clone()).collect();
+    let mut lone = Lone::on_host(peer::alone(vec![boot.record.clone()]), &[peer::HOME]);
+    for sybil in &mut sybils {
+        sybil.shakes_hands(&mut lone);
+        let before = sybil.packets;
+        sybil.answers(&mut lone);
+        assert!(sybil.packets >= before + 2, "a PONG, and pinged back (R81)");
+    }
+    assert!(lone.node.discovery().unwrap().table().is_empty());
+    let who = |peers: &[Peer]| -> Vec<NodeId> { peers.iter().map(|peer| peer.id).collect() };
+    let (good, bad) = (who(&honest), who(&sybils));
+    let mut all = [vec![boot], honest, sybils].concat();
+    pass(&mut lone, &mut all, Duration::from_secs(10));
+    let table = lone.node.discovery().unwrap().table();
+    let verified = |id: &&NodeId| table.get(id).is_some_and(|node| node.is_verified());
+    let found = good.iter().filter(verified).count();
+    assert!(found >= 2, "whoever the boot node told of is known, {found} of them");
+    let inbound = bad.iter().filter(verified).count();
+    assert!((1..=BUCKET_INBOUND - found).contains(&inbound), "{inbound} have only connected");
+}
+
+/// One node that connects, and tells of as many others of its own as anybody could want.
+#[test]
+fn r80_whoever_connects_and_tells_of_others_does_not_own_a_bucket() {
+    let mut lone = node();
+    let home = NodeId::of(&key(0).public_key().point());
+    let mut number = 0;
+    let mut sybils: Vec<Peer> = (0..40)
+        .map(|place| {
+            let key;
+            (key, number) = key_at(&home, 256, number + 1);
+            Peer::of(key, address(&apart(place)), 1)
+        })
+        .collect();
+    let records: Vec<Signed> = sybils.iter().map(|peer| peer.record.clone()).collect();
+    sybils[0].serves = records;
+    sybils.iter_mut().for_each(|sybil| sybil.connects(&mut lone));
+    for round in 0..8 {
+        ask(&mut lone, round, &Ask::Find(NodeId([round as u8 * 31; 32])));
+        pass(&mut lone, &mut sybils, Duration::from_secs(20));
+    }
+    let table = lone.node.discovery().unwrap().table();
+    let known = sybils.iter().filter(|sybil| table.get(&sybil.id).is_some()).count();
+    assert_eq!(known, BUCKET_INBOUND);
 }

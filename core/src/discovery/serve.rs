@@ -8,7 +8,7 @@ use super::message::{
     Distances, Message, NODES_RECORD_BYTES_MAX, Records, RequestId, TALK_RESPONSE_BYTES_MAX,
 };
 use super::request::{Body, FETCHES_MAX, NODES_PACKETS_MAX, NODES_RECORDS_MAX, Purpose};
-use super::table::Origin;
+use super::table::{Inserted, Origin};
 use super::{Act, Answer, Discovery, Talk, relay};
 use crate::count::Counter;
 use crate::record::{Claimed, NodeId, Signed};
@@ -72,8 +72,14 @@ impl Discovery {
         // Only where the record itself says that it answers: an address that it has not proved
         // would have us probe somebody else.
         if record.endpoints().udp_addresses().any(|at| at == contact.at) {
-            self.table.insert(now, record.clone(), contact.at, Origin::Inbound);
+            let origin = self.origin(&contact);
+            let inserted = self.table.insert(now, record.clone(), contact.at, origin);
             self.table.came_from(now, &contact.id, contact.at);
+            // Who waits for a place is pinged back as well (R81): whoever answers is preferred when
+            // there is one.
+            if inserted == Inserted::Waiting && !self.requests.is_busy(&contact) {
+                self.ask(now, record.clone(), contact.at, Body::Ping, Purpose::Check);
+            }
         }
     }
 
@@ -178,7 +184,7 @@ impl Discovery {
         let at = self.at(&record)?;
         let its_own = record.node_id() == from.id;
         if relay::may_accept(at.ip(), from.at.ip()) {
-            let origin = if its_own { self.origin(&from.id) } else { Origin::Found };
+            let origin = if its_own { self.origin(from) } else { Origin::Told(from.at) };
             self.table.insert(now, record.clone(), at, origin);
         } else if !its_own {
             return None;
@@ -188,8 +194,9 @@ impl Discovery {
 
     /// How a node is known that nobody but itself told of: whoever connects must not become a node
     /// that others told of by telling us its own record.
-    pub(super) fn origin(&self, node: &NodeId) -> Origin {
-        if self.watched.contains(node) { Origin::Found } else { Origin::Inbound }
+    pub(super) fn origin(&self, node: &Contact) -> Origin {
+        let known = self.watched.contains(&node.id) || self.is_seed(node);
+        if known { Origin::Found } else { Origin::Inbound }
     }
 }
 
