@@ -368,6 +368,7 @@ impl Discovery {
     /// Panics if an invariant is broken.
     pub fn check(&self) {
         self.requests.check();
+        self.challenges.check();
         // A walk through all of a large table, after every event, would be most of what a
         // simulation does: now and then is enough to catch what stays wrong.
         if self.table.len() <= TABLE_CHECKED_ALWAYS || self.requests.asked().is_multiple_of(16) {
