@@ -36,6 +36,16 @@ enum Refused {
     Message,
 }
 
+impl Refused {
+    fn counter(self) -> Counter {
+        match self {
+            Self::Record => Counter::HandshakesOfNoRecord,
+            Self::Proof => Counter::HandshakesUnproved,
+            Self::Message => Counter::HandshakesSealed,
+        }
+    }
+}
+
 impl Discovery {
     /// A datagram arrived. Whatever is wrong with it, it costs a counter and nothing else.
     pub fn datagram(&mut self, now: Mono, from: SocketAddr, bytes: &[u8]) {
@@ -45,8 +55,9 @@ impl Discovery {
         // A dual-stack socket reports IPv4 as IPv4-mapped.
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let mut scratch = [0; PACKET_BYTES_MAX];
-        let Ok(packet) = Packet::decode(&self.mask, bytes, &mut scratch) else {
-            return self.count(Counter::PacketsInvalid);
+        let packet = match Packet::decode(&self.mask, bytes, &mut scratch) {
+            Ok(packet) => packet,
+            Err(error) => return self.refuse(error.counter()),
         };
         let challenge = packet.challenge_data();
         let Packet { ad, nonce, kind, message } = packet;
@@ -71,6 +82,12 @@ impl Discovery {
                 }
             }
         }
+    }
+
+    /// A datagram is no packet to us, for this reason.
+    fn refuse(&mut self, reason: Counter) {
+        self.count(Counter::PacketsInvalid);
+        self.count(reason);
     }
 
     /// Decrypts with the session's keys, or with those of a handshake of ours, which are proved by
@@ -116,8 +133,11 @@ impl Discovery {
 
     /// We cannot read this: who are you? Never more bytes than came (63 for 87).
     fn challenge(&mut self, now: Mono, to: Contact, nonce: &packet::Nonce, size: usize) {
-        if size < CHALLENGEABLE_BYTES_MIN || to.id == self.id {
-            return self.count(Counter::PacketsInvalid);
+        if to.id == self.id {
+            return self.refuse(Counter::PacketsOfOurOwn);
+        }
+        if size < CHALLENGEABLE_BYTES_MIN {
+            return self.refuse(Counter::PacketsTooShortToChallenge);
         }
         if let Drawn::Again(data) = self.challenges.draw(now, &to, nonce) {
             let bytes = packet::who_are_you_again(&Mask::of(&to.id), &data);
@@ -200,9 +220,10 @@ impl Discovery {
                 self.met(now, contact, &record);
                 true
             }
-            Err((_, against)) => {
+            Err((refused, against)) => {
                 self.challenges.failed(now, &contact, against);
                 self.count(Counter::HandshakesInvalid);
+                self.count(refused.counter());
                 false
             }
         }

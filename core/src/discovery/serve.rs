@@ -9,6 +9,7 @@ use super::message::{
 };
 use super::request::{Body, FETCHES_MAX, NODES_PACKETS_MAX, NODES_RECORDS_MAX, Purpose};
 use super::table::{Inserted, Origin};
+use super::talk::Opened;
 use super::{Act, Answer, Discovery, Talk, relay};
 use crate::count::Counter;
 use crate::record::{Claimed, NodeId, Signed};
@@ -27,7 +28,7 @@ impl Discovery {
             }
             Message::FindNode { id, distances } => self.serve_nodes(from, id, distances),
             Message::TalkRequest { id, protocol, request } => {
-                self.serve_talk(from, id, protocol, request);
+                self.serve_talk(now, from, id, protocol, request);
             }
             Message::Pong { id, enr_seq, observed } => {
                 let Some(id) = self.asked(&from, id, |body| *body == Body::Ping) else { return };
@@ -110,21 +111,43 @@ impl Discovery {
         }
     }
 
-    fn serve_talk(&mut self, from: Contact, id: RequestId, protocol: &[u8], request: &[u8]) {
-        match self.protocols.iter().find(|registered| **registered == protocol) {
-            Some(registered) => self.acts.push_back(Act::Talk(Talk {
-                from,
-                id,
-                protocol: registered.clone(),
-                request: Bytes::copy_from_slice(request),
-            })),
-            None => self.respond(from, &Message::TalkResponse { id, response: &[] }),
+    /// TALKREQ: the application answers, if it knows the protocol and has not too much to do;
+    /// otherwise we do, with nothing (R56).
+    fn serve_talk(
+        &mut self,
+        now: Mono,
+        from: Contact,
+        id: RequestId,
+        protocol: &[u8],
+        request: &[u8],
+    ) {
+        let registered = self.protocols.iter().find(|registered| **registered == protocol);
+        let Some(protocol) = registered.cloned() else {
+            return self.respond(from, &Message::TalkResponse { id, response: &[] });
+        };
+        match self.talks.open(now, from, id) {
+            Opened::New => {
+                let request = Bytes::copy_from_slice(request);
+                self.acts.push_back(Act::Talk(Talk { from, id, protocol, request }));
+            }
+            Opened::Again => {}
+            Opened::Full => self.leave_unanswered(from, id),
         }
     }
 
-    /// Answers a TALKREQ. What is too long for a packet is cut to nothing: the asker sees an empty
-    /// answer rather than half of one (R57).
+    /// The application does not answer a TALKREQ.
+    pub(super) fn leave_unanswered(&mut self, from: Contact, id: RequestId) {
+        self.respond(from, &Message::TalkResponse { id, response: &[] });
+        self.count(Counter::TalksUnanswered);
+    }
+
+    /// Answers a TALKREQ, unless it was answered already: by us, if it took too long. What is too
+    /// long for a packet is cut to nothing: the asker sees an empty answer rather than half of one
+    /// (R57).
     pub fn talk_back(&mut self, talk: &Talk, response: &[u8]) {
+        if !self.talks.close(talk.from, talk.id) {
+            return;
+        }
         let fits = response.len() <= TALK_RESPONSE_BYTES_MAX;
         let response = if fits { response } else { &[] };
         self.respond(talk.from, &Message::TalkResponse { id: talk.id, response });
