@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use super::contact::Contact;
 use super::message::RequestId;
-use super::request::ROUND_TRIP_WITHIN;
+use super::request::{REQUESTS_PER_CONTACT_MAX, ROUND_TRIP_WITHIN};
 use crate::time::Mono;
 
 /// How long the application may take. Then the asker is told nothing, in an answer: whoever is as
 /// patient as we are must hear it in time.
 pub const TALK_WITHIN: Duration = Duration::from_millis(800);
 /// How many wait for the application, in all. More are answered with nothing at once.
-pub const TALKS_MAX: usize = 256;
-/// How many of them may be of one contact.
-pub const TALKS_PER_CONTACT_MAX: usize = 32;
+pub const TALKS_MAX: usize = 512;
+/// How many of them may be of one contact: as many as we ask of one.
+pub const TALKS_PER_CONTACT_MAX: usize = REQUESTS_PER_CONTACT_MAX;
 
 const _: () = assert!(TALK_WITHIN.as_millis() < ROUND_TRIP_WITHIN.as_millis());
 const _: () = assert!(4 * TALKS_PER_CONTACT_MAX < TALKS_MAX);
