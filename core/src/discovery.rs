@@ -259,6 +259,12 @@ impl Discovery {
         self.families = Families { v4: ip.is_ipv4() || both, v6: ip.is_ipv6() };
     }
 
+    /// Nonces and ephemeral keys depend on these bytes as well from now on; no schedule does.
+    pub fn mix(&mut self, fresh: &[u8; 32]) {
+        self.chance.mix(fresh);
+        self.ephemeral.mix(fresh);
+    }
+
     /// Where a node says that it answers, as far as we can ask there: IPv4 first.
     fn at(&self, record: &Signed) -> Option<SocketAddr> {
         self.families.at(record)

@@ -311,9 +311,10 @@ impl Node {
             Input::AddressDown { ip } => self.address_down(ip),
             Input::Durable { ticket } => self.durable(ticket),
             Input::Hint { operator, address } => self.mesh.hint(now, operator, address),
-            Input::Datagram { .. } | Input::Ask { .. } | Input::TalkBack { .. } => {
-                self.search(input);
-            }
+            Input::Datagram { .. }
+            | Input::Ask { .. }
+            | Input::TalkBack { .. }
+            | Input::Entropy { .. } => self.search(input),
             Input::Wake => {}
         }
     }

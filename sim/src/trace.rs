@@ -131,6 +131,10 @@ impl Trace {
                 self.word(14);
                 self.bytes(response);
             }
+            Input::Entropy { fresh } => {
+                self.word(15);
+                self.bytes(fresh);
+            }
             Input::Wake => self.word(11),
         }
         self.seal();
@@ -237,6 +241,7 @@ pub(crate) fn input_in_words(input: &Input<'_>) -> String {
         Input::Datagram { from, bytes } => format!("{} bytes from {from}", bytes.len()),
         Input::Ask { id, ask } => format!("ask {id}: {ask:?}"),
         Input::TalkBack { talk, .. } => format!("talk back to {}", talk.from.at),
+        Input::Entropy { .. } => "entropy".into(),
         Input::Wake => "wake".into(),
     }
 }

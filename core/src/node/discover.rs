@@ -80,6 +80,7 @@ impl Node {
             (Input::TalkBack { talk, response }, Some(it)) => {
                 it.discovery.talk_back(talk, response)
             }
+            (Input::Entropy { fresh }, Some(it)) => it.discovery.mix(fresh),
             (Input::Ask { id, .. }, None) => {
                 self.emit(Event::Answered { id, answer: Answer::Silence })
             }
