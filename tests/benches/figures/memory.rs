@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use stayfound_core::discovery::message::{Message, NODES_RECORD_BYTES_MAX, Records, RequestId};
 use stayfound_core::discovery::packet::PACKET_BYTES_MAX;
-use stayfound_core::discovery::request::NODES_RECORDS_MAX;
-use stayfound_core::discovery::table::BUCKET_NODES;
+use stayfound_core::discovery::table::{BUCKET_NODES, WAITING_INBOUND};
 use stayfound_core::discovery::{Answer, Ask};
 use stayfound_core::node::{Event, Input};
 use stayfound_core::record::{NodeId, Signed};
@@ -72,7 +71,8 @@ impl World {
             .collect();
         self.answer(&mut node, &sessions, &[]);
         let wanted = self.wanted(&node);
-        for part in wanted.chunks(NODES_RECORDS_MAX) {
+        // No more than can wait until the other has told of them as well.
+        for part in wanted.chunks(WAITING_INBOUND) {
             self.tell(&mut node, &sessions, 0, part);
             self.tell(&mut node, &sessions, 1, part);
         }
