@@ -62,6 +62,16 @@ impl Stream {
         *self = Self(ChaCha8Rng::from_seed(seed));
     }
 
+    /// Goes on with a key made of what it would have drawn and of these bytes: whoever restores an
+    /// earlier state of this host does not draw the same again (a nonce used twice betrays what it
+    /// sealed). Bytes that somebody knows or chose make nothing worse.
+    pub fn mix(&mut self, fresh: &[u8; 32]) {
+        let mut drawn = [0; 32];
+        self.0.fill_bytes(&mut drawn);
+        let key = Keccak256::new().chain_update(drawn).chain_update(fresh).finalize();
+        *self = Self(ChaCha8Rng::from_seed(key.into()));
+    }
+
     /// `span` varied by ± a quarter, so that peers that failed together do not retry together.
     pub fn jittered(&mut self, span: Duration) -> Duration {
         let quarter = u64::try_from(span.as_nanos() / 4).unwrap_or(u64::MAX / 2);
@@ -82,6 +92,18 @@ mod tests {
         assert_eq!(draws(1, "dial"), draws(1, "dial"));
         assert_ne!(draws(1, "dial"), draws(2, "dial"));
         assert_ne!(draws(1, "dial"), draws(1, "back-off"));
+    }
+
+    #[test]
+    fn what_is_mixed_in_changes_what_is_drawn_and_nothing_else_does() {
+        let draw = |fresh: Option<[u8; 32]>| {
+            let mut stream = Chance::new([1; 32]).stream("test");
+            fresh.iter().for_each(|fresh| stream.mix(fresh));
+            stream.draw()
+        };
+        assert_eq!(draw(Some([5; 32])), draw(Some([5; 32])));
+        assert_ne!(draw(Some([5; 32])), draw(Some([6; 32])));
+        assert_ne!(draw(Some([5; 32])), draw(None));
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod send;
 mod serve;
 pub mod session;
 pub mod table;
+pub mod talk;
 mod upkeep;
 pub mod vote;
 
@@ -45,6 +46,7 @@ pub use seek::SeekId;
 use seek::{Goal, Seek};
 use session::Session;
 use table::{Origin, Table};
+use talk::Talks;
 use upkeep::Upkeep;
 use vote::Votes;
 
@@ -75,7 +77,8 @@ pub enum Act {
         /// What came of it.
         answer: Answer,
     },
-    /// A node asks something in a registered protocol; [`Discovery::talk_back`] answers.
+    /// A node asks something in a registered protocol; [`Discovery::talk_back`] answers, within
+    /// [`TALK_WITHIN`](talk::TALK_WITHIN).
     Talk(Talk),
     /// What others observe of our address may have changed: ask [`Discovery::observed`].
     Observed,
@@ -168,6 +171,7 @@ pub struct Discovery {
     /// Whose records the owner wants to hear of.
     watched: BTreeSet<NodeId>,
     protocols: Vec<Bytes>,
+    talks: Talks,
     memory: Memory,
     table: Table,
     votes: Votes,
@@ -206,6 +210,7 @@ impl Discovery {
             stored: Vec::new(),
             watched: BTreeSet::new(),
             protocols,
+            talks: Talks::default(),
             memory: Memory::default(),
             table: Table::new(id),
             votes: Votes::default(),
@@ -255,6 +260,12 @@ impl Discovery {
         self.families = Families { v4: ip.is_ipv4() || both, v6: ip.is_ipv6() };
     }
 
+    /// Nonces and ephemeral keys depend on these bytes as well from now on; no schedule does.
+    pub fn mix(&mut self, fresh: &[u8; 32]) {
+        self.chance.mix(fresh);
+        self.ephemeral.mix(fresh);
+    }
+
     /// Where a node says that it answers, as far as we can ask there: IPv4 first.
     fn at(&self, record: &Signed) -> Option<SocketAddr> {
         self.families.at(record)
@@ -282,22 +293,33 @@ impl Discovery {
         }
     }
 
-    /// Looks for the newest record of the node that signed `known`: asks the node itself where it
-    /// was last, and those closest to its id. Whatever is found comes as [`Act::Record`], if the
-    /// node is watched. Answers whether there was room for the lookup.
-    pub fn resolve(&mut self, now: Mono, known: &Signed, reached: Option<SocketAddr>) -> bool {
+    /// Looks for the newest record of a node: asks the node itself wherever it was last, and those
+    /// closest to its id. `known` are its records that are held, the one that counts first (there are
+    /// two if it signed two with one seq, and either may lead to it); `reached` is where it answered.
+    /// Whatever is found comes as [`Act::Record`], if the node is watched. Answers whether there was
+    /// room for the lookup.
+    ///
+    /// # Panics
+    /// If no record is held, or they are of several nodes.
+    pub fn resolve(&mut self, now: Mono, known: &[&Signed], reached: Option<SocketAddr>) -> bool {
+        let record = *known.first().expect("a record is held of whoever is looked for");
+        let node = record.node_id();
+        assert!(known.iter().all(|other| other.node_id() == node), "records of several nodes");
         if self.own.is_none() {
             return false;
         }
-        let mut asked = BTreeSet::new();
-        for at in known.endpoints().udp_addresses().chain(reached) {
-            let contact = Contact::new(known.node_id(), at);
-            if asked.insert(contact) && !self.requests.has(&contact, Purpose::Fetch) {
-                self.ask(now, known.clone(), at, Body::FindNode(vec![0]), Purpose::Fetch);
+        let said = known.iter().flat_map(|record| record.endpoints().udp_addresses());
+        let contacts = said.chain(reached).map(|at| Contact::new(node, at));
+        let contacts: BTreeSet<Contact> =
+            contacts.filter(|contact| self.families.has(contact.at)).collect();
+        for contact in contacts {
+            if !self.requests.has(&contact, Purpose::Fetch) {
+                let body = Body::FindNode(vec![0]);
+                self.ask(now, record.clone(), contact.at, body, Purpose::Fetch);
             }
         }
-        self.ask_watched(now, &known.node_id());
-        self.seek(now, known.node_id(), Goal::Resolve)
+        self.ask_watched(now, &node);
+        self.seek(now, node, Goal::Resolve)
     }
 
     /// Asks the watched nodes that answer whether they hold a record of this one: of the nodes
@@ -369,6 +391,7 @@ impl Discovery {
     /// Panics if an invariant is broken.
     pub fn check(&self) {
         self.requests.check();
+        self.challenges.check();
         // A walk through all of a large table, after every event, would be most of what a
         // simulation does: now and then is enough to catch what stays wrong.
         if self.table.len() <= TABLE_CHECKED_ALWAYS || self.requests.asked().is_multiple_of(16) {
@@ -404,8 +427,11 @@ struct Families {
 
 impl Families {
     fn at(self, record: &Signed) -> Option<SocketAddr> {
-        let has = |at: &SocketAddr| if at.is_ipv4() { self.v4 } else { self.v6 };
-        record.endpoints().udp_addresses().find(has)
+        record.endpoints().udp_addresses().find(|at| self.has(*at))
+    }
+
+    fn has(self, at: SocketAddr) -> bool {
+        if at.is_ipv4() { self.v4 } else { self.v6 }
     }
 }
 

@@ -4,8 +4,7 @@
 //! driver's whole contract is the function [`step`].
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::chance::{Chance, Stream};
@@ -13,23 +12,26 @@ use crate::cluster::{Manifest, Operator, OperatorIndex};
 use crate::database::{Database, Provenance, Row, Verdict};
 use crate::discovery;
 use crate::discovery::seeds::SEEDS_KEY;
-use crate::identity::{Identity, of_this_store};
-use crate::keys::SecretKey;
-use crate::mesh::{Action, Addresses, BACKOFF_MAX, BACKOFF_MIN, Mesh};
+use crate::identity::Identity;
+use crate::mesh::{Action, Addresses, Mesh};
 use crate::record::{NodeId, Signed, is_usable};
 use crate::time::{Mono, Wall};
 
+mod config;
 mod discover;
 mod exchange;
 mod input;
 mod load;
 mod output;
+mod own;
 mod quota;
 mod resolve;
 
 pub use crate::count::Counter;
 pub use crate::identity::SEQ_LEAP;
 pub use crate::mesh::{CloseReason, DialId, LinkId, Violation};
+use config::check_external;
+pub use config::{Config, StartError};
 use discover::Searching;
 use quota::{Quotas, Sightings};
 use resolve::Resolver;
@@ -44,53 +46,6 @@ pub use quota::{CHANGE_EVERY, CHANGES_AT_ONCE};
 pub const FLOOR_WITHIN: Duration = Duration::from_secs(3);
 /// How much longer it waits if the clock is behind what we are known to have signed.
 pub const FLOOR_ALONE: Duration = Duration::from_secs(30);
-
-/// Who we are and whom we know.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Our ENR key.
-    pub key: SecretKey,
-    /// Our cluster.
-    pub manifest: Manifest,
-    /// Addresses that the operator fixed, one per family at most: they outrank every other.
-    pub external: Vec<SocketAddr>,
-    /// Addresses at which operators may answer.
-    pub hints: Vec<(OperatorIndex, SocketAddr)>,
-    /// How to find who answers nowhere; `None` for no discovery.
-    pub discovery: Option<discovery::Settings>,
-}
-
-/// Why a node cannot start. Nothing has been changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StartError {
-    /// Our key is no operator's.
-    NotAnOperator,
-    /// A fixed address that cannot be published, or the second of its family.
-    External(SocketAddr),
-    /// A hint for an operator that the cluster does not have, for ourselves, or with an address
-    /// that cannot be dialled.
-    Hint(OperatorIndex, SocketAddr),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAnOperator => f.write_str("the key is no operator's of this cluster"),
-            Self::External(address) => write!(
-                f,
-                "{address} cannot be published: give one address per family, with a port, that \
-                 peers can reach"
-            ),
-            Self::Hint(operator, address) => write!(
-                f,
-                "the hint {operator}={address} is for no other operator of this cluster, or its \
-                 address cannot be dialled"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
 
 /// What a deadline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -373,137 +328,12 @@ impl Node {
             Input::Durable { ticket } => self.durable(ticket),
             Input::Manifest { manifest } => self.load(manifest),
             Input::Hint { operator, address } => self.mesh.hint(now, operator, address),
-            Input::Datagram { .. } | Input::Ask { .. } | Input::TalkBack { .. } => {
-                self.search(input);
-            }
+            Input::Datagram { .. }
+            | Input::Ask { .. }
+            | Input::TalkBack { .. }
+            | Input::Entropy { .. } => self.search(input),
             Input::Wake => {}
         }
-    }
-
-    fn bound(&mut self, local: SocketAddr) {
-        let before = self.identity.bound(local);
-        if let Some(it) = &mut self.searching {
-            it.discovery.bound(local);
-        }
-        self.reissue();
-        match before {
-            None => {
-                self.floor_by = self.now + FLOOR_WITHIN;
-                self.mesh.start(self.now);
-            }
-            Some(before) if before != local => self.lost_socket(),
-            Some(_) => {}
-        }
-        if before.is_none() {
-            self.begin_search();
-        }
-    }
-
-    /// Our socket or our interface is another.
-    fn lost_socket(&mut self) {
-        self.mesh.we_moved(self.now, true);
-        self.search_anew();
-    }
-
-    /// An address more leaves links as they are, unless it is where we are from now on, or it ends
-    /// a time without any (our record may be the same: behind a NAT, say).
-    fn address_up(&mut self, ip: IpAddr) {
-        let back_online = self.identity.address_up(ip);
-        if self.reissue() || back_online {
-            self.lost_socket();
-        }
-    }
-
-    /// With an address, links may be gone.
-    fn address_down(&mut self, ip: IpAddr) {
-        let concerns = self.identity.concerns(ip);
-        self.identity.address_down(ip);
-        if self.reissue() || concerns {
-            self.lost_socket();
-        }
-    }
-
-    /// When to outrun a record of ours that somebody else issued, if one waits for that.
-    fn outrun_due(&self) -> Option<Mono> {
-        let (at, _) = self.outrun?;
-        let held = self.database.get(&self.identity.node_id());
-        (self.identity.must_outrun(held) && !self.exhausted).then_some(at)
-    }
-
-    /// When a first record has waited long enough for f + 1 peers. A clock that is behind what we
-    /// are known to have signed is wrong, and proves no number new: then one peer at least is
-    /// waited for, or a record of ours that discovery found, but not for ever. (Peers may all have
-    /// moved, and without a new record of ours none of them can find us.) The number leaps then.
-    fn floor_due(&self) -> Option<Mono> {
-        let held = self.database.get(&self.identity.node_id());
-        let known = held.map_or(0, |held| held.versions.newest().seq());
-        let found = held.is_some_and(|held| held.provenance == Provenance::Discovery);
-        let told = found || self.identity.is_vouched() || self.wall().0 > known;
-        let by = if told { self.floor_by } else { self.floor_by + FLOOR_ALONE };
-        self.identity.waits_for_floor(held).then_some(by)
-    }
-
-    /// A peer handed back a record of ours that this node did not issue. Once, that is our data
-    /// loss; again and again, somebody else runs with our key, and each of us outruns the other:
-    /// slower and slower, and the application is told.
-    fn handed_back(&mut self) {
-        if self.outrun.is_some_and(|(at, _)| self.now < at) {
-            return; // the answer is due already
-        }
-        let (_, wait) = self.outrun.unwrap_or((self.now, Duration::ZERO));
-        if wait >= 4 * BACKOFF_MIN {
-            self.emit(Event::KeyInUseElsewhere);
-        }
-        self.outrun = Some((self.now + wait, (wait * 2).clamp(BACKOFF_MIN, BACKOFF_MAX)));
-        self.reissue();
-    }
-
-    /// What peers say of our address changed.
-    fn reconsider(&mut self) {
-        if self.reissue() {
-            self.mesh.we_moved(self.now, false);
-        }
-    }
-
-    /// Signs a new record if it is due; answers whether the addresses in it changed. It is
-    /// published when it is durable, not before: otherwise a crash could make us sign two
-    /// different records with one sequence number.
-    fn reissue(&mut self) -> bool {
-        if self.outrun.is_some_and(|(at, _)| self.now < at) {
-            return false;
-        }
-        let (own, wall) = (self.identity.node_id(), self.wall());
-        let record = match self.identity.reissue(self.database.get(&own), wall) {
-            None => return false,
-            Some(Err(_)) => {
-                if !std::mem::replace(&mut self.exhausted, true) {
-                    self.emit(Event::SeqExhausted);
-                }
-                return false;
-            }
-            Some(Ok(record)) => record,
-        };
-        let before = self.database.newest(&own).map(Signed::endpoints);
-        let changed = before != Some(record.endpoints());
-        let verdict = self.database.merge(record.clone(), Provenance::Own, wall);
-        assert_eq!(verdict, Verdict::Newest, "our own new record is above every other");
-        let ticket = self.persist(&own);
-        self.pending = Some((ticket, record));
-        changed
-    }
-
-    fn durable(&mut self, ticket: Ticket) {
-        assert!(ticket.0 < self.next_ticket, "a write that was never asked for is durable");
-        let Some((_, record)) = self.pending.take_if(|(awaited, _)| *awaited <= ticket) else {
-            return;
-        };
-        if !of_this_store(self.database.get(&self.identity.node_id())) {
-            return; // somebody else runs with our key, and its number may be theirs: it is outrun
-        }
-        self.published = Some(record.clone());
-        self.search_as(&record);
-        self.tell_all(&record, None);
-        self.emit(Event::OwnRecord { record });
     }
 
     /// The manifest's records are the first that we know, and the floor of our own.
@@ -595,16 +425,6 @@ impl Addresses for KnownAddresses<'_> {
 fn others(manifest: &Manifest, own: Option<OperatorIndex>) -> impl Iterator<Item = &Operator> {
     let operators = own.map(|_| manifest.operators()).unwrap_or_default();
     operators.iter().filter(move |operator| Some(operator.index) != own)
-}
-
-fn check_external(external: &[SocketAddr]) -> Result<(), StartError> {
-    for (place, address) in external.iter().enumerate() {
-        let second = external[..place].iter().any(|other| other.is_ipv4() == address.is_ipv4());
-        if second || !is_usable(*address) {
-            return Err(StartError::External(*address));
-        }
-    }
-    Ok(())
 }
 
 /// The driver's whole contract: feed one input, perform every output in order, and come back with

@@ -13,11 +13,16 @@ use peer::{Forgery, Heard, Peer, answer, ask, key, key_at, node, nodes, pass, se
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use stayfound_core::discovery::budget::HANDSHAKES_PER_PREFIX_AT_ONCE;
-use stayfound_core::discovery::challenge::{CHALLENGES_MAX, FAILURES_MAX};
+use stayfound_core::discovery::challenge::{
+    CHALLENGES_MAX, CHALLENGES_PER_CONTACT_MAX, FAILURES_MAX,
+};
+use stayfound_core::discovery::cipher::Mask;
+use stayfound_core::discovery::handshake::ChallengeData;
 use stayfound_core::discovery::lookup::QUERIES_MAX;
 use stayfound_core::discovery::message::Message;
+use stayfound_core::discovery::packet::{PACKET_BYTES_MAX, Packet};
 use stayfound_core::discovery::request::{NODES_PACKETS_MAX, NODES_RECORDS_MAX};
-use stayfound_core::discovery::table::{PREFIX_TABLE_MAX, QUIET};
+use stayfound_core::discovery::table::{BUCKET_INBOUND, PREFIX_TABLE_MAX, QUIET};
 use stayfound_core::discovery::vote::VOTES_NEEDED;
 use stayfound_core::discovery::{Answer, Ask};
 use stayfound_core::node::{Config, Counter, Event};
@@ -388,4 +393,194 @@ fn sybils_around_an_operator_do_not_hide_it() {
     pass(&mut lone, &mut peers, Duration::from_secs(30));
     let found = |event: &Event| matches!(event, Event::Record { record, .. } if *record == wanted);
     assert!(lone.events.iter().any(found));
+}
+
+/// What a peer does with what came to it: it answers the challenge of the packet with this nonce, and
+/// no other (R34).
+fn challenge_of(lone: &mut Lone, peer: &mut Peer, packet: &[u8]) -> Option<(ChallengeData, u64)> {
+    let home = Mask::of(&NodeId::of(&key(0).public_key().point()));
+    let nonce = Packet::decode(&home, packet, &mut [0; PACKET_BYTES_MAX]).unwrap().nonce;
+    peer.hear_all(lone).into_iter().find_map(|heard| match heard {
+        Heard::Challenge { data, nonce: of, enr_seq } if of == nonce => Some((data, enr_seq)),
+        _ => None,
+    })
+}
+
+/// Somebody sends one packet a second in a peer's name, just before the peer's own: the peer has no
+/// use for the forger's challenge, and soon gets its own.
+#[test]
+fn r36_who_forges_a_packet_a_second_keeps_nobody_out() {
+    let mut lone = node();
+    let (mut peer, mut forger) = (Peer::new(1, NEAR), Peer::new(1, NEAR));
+    (0..100).for_each(|_| _ = forger.request_id()); // the two never use one nonce
+    for attempt in 0..3 {
+        let forged = forger.raw(0, &peer.id.0, &[attempt; 44]);
+        forger.send(&mut lone, &forged);
+        lone.pass(Duration::from_millis(100));
+        let own = peer.random();
+        peer.send(&mut lone, &own);
+        if let Some((data, enr_seq)) = challenge_of(&mut lone, &mut peer, &own) {
+            return accepted(&mut lone, &mut peer, &data, enr_seq);
+        }
+        lone.pass(Duration::from_millis(900));
+    }
+    panic!("three attempts, and no challenge that the peer could answer");
+}
+
+/// Each of the challenges of one contact can be met, and there are no more than so many.
+#[test]
+fn r36_each_live_challenge_can_be_met() {
+    for which in 0..CHALLENGES_PER_CONTACT_MAX {
+        let mut lone = node();
+        let mut peer = Peer::new(1, NEAR);
+        let mut drawn = Vec::new();
+        for _ in 0..3 * CHALLENGES_PER_CONTACT_MAX {
+            let random = peer.random();
+            for _ in 0..2 {
+                peer.send(&mut lone, &random);
+                let (data, ..) = peer.challenged(&mut lone);
+                if !drawn.contains(&data) {
+                    drawn.push(data);
+                }
+            }
+        }
+        assert_eq!(drawn.len(), CHALLENGES_PER_CONTACT_MAX);
+        accepted(&mut lone, &mut peer, &drawn[which], 0);
+        let ping = ping(&mut peer);
+        let late = peer.clone().shake(&drawn[0], 0, &ping);
+        peer.send(&mut lone, &late);
+        assert_eq!(lone.count(Counter::HandshakesUnasked), 1, "the others went with it");
+    }
+}
+
+/// A flood from one prefix pushes out nobody's challenge but its neighbours'; and not even that of a
+/// neighbour whom we know.
+#[test]
+fn a_flood_from_one_prefix_pushes_out_no_challenge_of_others() {
+    let mut lone = node();
+    let mut known = Peer::new(2, "20.0.0.7:9000");
+    known.connects(&mut lone);
+    let mut other = Peer::new(1, NEAR);
+    let drawn_by = [&mut known, &mut other].map(|peer| drawn(&mut lone, peer));
+    for place in 0..2 * CHALLENGES_MAX {
+        let mut forger = Peer::new(3, &format!("20.0.0.{}:{}", place % 256, 1_000 + place));
+        let random = forger.random();
+        forger.send(&mut lone, &random);
+        lone.datagrams.clear();
+    }
+    for (peer, (data, enr_seq)) in [&mut known, &mut other].into_iter().zip(drawn_by) {
+        accepted(&mut lone, peer, &data, enr_seq);
+    }
+}
+
+/// Forged handshakes spend what their prefix has: a neighbour whom we know has its own.
+#[test]
+fn a_spent_prefix_still_lets_in_whom_we_know() {
+    let mut lone = node();
+    let mut known = Peer::new(1_000, "20.0.0.7:9000");
+    known.connects(&mut lone);
+    let forgery = Forgery { signer: Some(key(999)), ..Forgery::default() };
+    for place in 0..HANDSHAKES_PER_PREFIX_AT_ONCE as u16 {
+        let mut forger = Peer::new(place + 1, &format!("20.0.0.{}:9001", place % 256));
+        let (data, _) = drawn(&mut lone, &mut forger);
+        for _ in 0..FAILURES_MAX {
+            refused(&mut lone, &mut forger, &data, &forgery);
+        }
+    }
+    assert!(lone.count(Counter::HandshakesDelayed) > 0, "nothing is left for strangers");
+    known.forgets();
+    let (data, enr_seq) = drawn(&mut lone, &mut known);
+    accepted(&mut lone, &mut known, &data, enr_seq);
+    let mut stranger = Peer::new(1_001, "20.0.0.8:9000");
+    let (data, _) = drawn(&mut lone, &mut stranger);
+    refused(&mut lone, &mut stranger, &data, &Forgery::default());
+}
+
+/// Handshakes that fail in a peer's name end neither its session nor its place in the table, and not
+/// the handshake that it has begun itself.
+#[test]
+fn r37_who_fails_in_another_s_name_takes_nothing_from_it() {
+    let mut lone = node();
+    let mut peer = Peer::new(1, NEAR);
+    peer.connects(&mut lone);
+    let mut forger = Peer::new(1, NEAR);
+    // The forger sees none of the challenges that it draws.
+    let blind = ChallengeData([7; 63]);
+    let forgery = Forgery { signer: Some(key(9)), ..Forgery::default() };
+    for _ in 0..2 {
+        let forged = forger.random();
+        forger.send(&mut lone, &forged);
+    }
+    let own = peer.random();
+    peer.send(&mut lone, &own);
+    let (data, enr_seq) = challenge_of(&mut lone, &mut peer, &own).expect("a challenge of its own");
+    for _ in 0..FAILURES_MAX {
+        refused(&mut lone, &mut forger, &blind, &forgery);
+    }
+    let table = lone.node.discovery().unwrap().table();
+    assert!(table.get(&peer.id).is_some_and(|node| node.is_verified()));
+    let in_session = ping(&mut peer);
+    peer.say(&mut lone, &in_session);
+    assert!(is_ponged(&mut lone, &mut peer));
+    accepted(&mut lone, &mut peer, &data, enr_seq);
+}
+
+/// At a restart the table is empty, and whoever connects before anybody was found would have it for
+/// itself: they are pinged back, and wait.
+#[test]
+fn r80_whoever_connects_at_a_restart_does_not_own_the_table() {
+    let home = NodeId::of(&key(0).public_key().point());
+    let mut boot = Peer::new(1, NEAR);
+    let mut number = 0;
+    let mut at_256 = |place: usize| {
+        let key;
+        (key, number) = key_at(&home, 256, number + 1);
+        Peer::of(key, address(&apart(place)), 1)
+    };
+    let honest: Vec<Peer> = (0..5).map(&mut at_256).collect();
+    let mut sybils: Vec<Peer> = (100..120).map(&mut at_256).collect();
+    boot.serves = honest.iter().map(|peer| peer.record.clone()).collect();
+    let mut lone = Lone::on_host(peer::alone(vec![boot.record.clone()]), &[peer::HOME]);
+    for sybil in &mut sybils {
+        sybil.shakes_hands(&mut lone);
+        let before = sybil.packets;
+        sybil.answers(&mut lone);
+        assert!(sybil.packets >= before + 2, "a PONG, and pinged back (R81)");
+    }
+    assert!(lone.node.discovery().unwrap().table().is_empty());
+    let who = |peers: &[Peer]| -> Vec<NodeId> { peers.iter().map(|peer| peer.id).collect() };
+    let (good, bad) = (who(&honest), who(&sybils));
+    let mut all = [vec![boot], honest, sybils].concat();
+    pass(&mut lone, &mut all, Duration::from_secs(10));
+    let table = lone.node.discovery().unwrap().table();
+    let verified = |id: &&NodeId| table.get(id).is_some_and(|node| node.is_verified());
+    let found = good.iter().filter(verified).count();
+    assert!(found >= 2, "whoever the boot node told of is known, {found} of them");
+    let inbound = bad.iter().filter(verified).count();
+    assert!((1..=BUCKET_INBOUND - found).contains(&inbound), "{inbound} have only connected");
+}
+
+/// One node that connects, and tells of as many others of its own as anybody could want.
+#[test]
+fn r80_whoever_connects_and_tells_of_others_does_not_own_a_bucket() {
+    let mut lone = node();
+    let home = NodeId::of(&key(0).public_key().point());
+    let mut number = 0;
+    let mut sybils: Vec<Peer> = (0..40)
+        .map(|place| {
+            let key;
+            (key, number) = key_at(&home, 256, number + 1);
+            Peer::of(key, address(&apart(place)), 1)
+        })
+        .collect();
+    let records: Vec<Signed> = sybils.iter().map(|peer| peer.record.clone()).collect();
+    sybils[0].serves = records;
+    sybils.iter_mut().for_each(|sybil| sybil.connects(&mut lone));
+    for round in 0..8 {
+        ask(&mut lone, round, &Ask::Find(NodeId([round as u8 * 31; 32])));
+        pass(&mut lone, &mut sybils, Duration::from_secs(20));
+    }
+    let table = lone.node.discovery().unwrap().table();
+    let known = sybils.iter().filter(|sybil| table.get(&sybil.id).is_some()).count();
+    assert_eq!(known, BUCKET_INBOUND);
 }

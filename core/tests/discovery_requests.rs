@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lone::Lone;
-use peer::hands::drawn;
-use peer::{Heard, Peer, answer, ask, key, node, nodes, pass};
+use peer::hands::{drawn, refused};
+use peer::{Forgery, Heard, Peer, answer, ask, key, node, nodes, pass};
 use stayfound_core::discovery::message::{Distances, Message, RequestId};
 use stayfound_core::discovery::packet::PACKET_BYTES_MAX;
 use stayfound_core::discovery::request::{FETCHES_MAX, NODES_PACKETS_MAX, ROUND_TRIP_WITHIN};
 use stayfound_core::discovery::table::BUCKET_INBOUND;
-use stayfound_core::discovery::{Answer, Ask};
-use stayfound_core::node::Counter;
+use stayfound_core::discovery::talk::{TALK_WITHIN, TALKS_PER_CONTACT_MAX};
+use stayfound_core::discovery::{Answer, Ask, Talk};
+use stayfound_core::node::{Counter, Event, Input};
 use stayfound_core::record::{Endpoints, NodeId, RECORDS_REMEMBERED_MAX, Signed};
 
 const NEAR: &str = "192.0.2.7:9000";
@@ -524,4 +525,96 @@ fn r55_nobody_says_of_itself_that_it_is_in_our_network() {
     let inside =
         |(to, _): &&(std::net::SocketAddr, bytes::Bytes)| to.ip().to_string() == "192.168.1.1";
     assert_eq!(lone.datagrams.iter().filter(inside).count(), 0);
+}
+
+/// TALKREQs in the protocol that the application answers, and what it was handed of them.
+fn handed(lone: &mut Lone, peer: &mut Peer, ids: impl IntoIterator<Item = u64>) -> Vec<Talk> {
+    for id in ids {
+        let id = RequestId::from_u64(id);
+        peer.say(lone, &Message::TalkRequest { id, protocol: b"echo", request: b"q" });
+    }
+    let events = lone.events.drain(..);
+    events.filter_map(|e| if let Event::Talk(talk) = e { Some(talk) } else { None }).collect()
+}
+
+/// What came of TALKREQs: their ids, and what was said.
+fn talked(lone: &mut Lone, peer: &mut Peer) -> Vec<(u64, Vec<u8>)> {
+    let texts = peer.told(lone);
+    let responses = texts.iter().filter_map(|text| match Message::decode(text) {
+        Ok(Message::TalkResponse { id, response }) => {
+            Some((u64::from_be_bytes(id.as_bytes().try_into().unwrap()), response.to_vec()))
+        }
+        _ => None,
+    });
+    responses.collect()
+}
+
+#[test]
+fn r56_what_the_application_does_not_answer_is_answered_with_nothing() {
+    let (mut lone, mut peer) = connected(1, NEAR);
+    let talks = handed(&mut lone, &mut peer, [1, 1, 2]);
+    assert_eq!(talks.len(), 2, "the same request is one request");
+    lone.input(Input::TalkBack { talk: &talks[1], response: b"r" });
+    assert_eq!(talked(&mut lone, &mut peer), [(2, b"r".to_vec())]);
+    lone.pass(TALK_WITHIN - Duration::from_millis(1));
+    assert_eq!(talked(&mut lone, &mut peer), []);
+    lone.pass(Duration::from_millis(1));
+    assert_eq!(talked(&mut lone, &mut peer), [(1, vec![])]);
+    assert_eq!(lone.count(Counter::TalksUnanswered), 1);
+    // Whatever it says then comes too late: one request has one answer.
+    talks.iter().for_each(|talk| lone.input(Input::TalkBack { talk, response: b"late" }));
+    lone.pass(2 * TALK_WITHIN);
+    assert_eq!(talked(&mut lone, &mut peer), []);
+}
+
+/// One peer that talks without end takes its share of the application's time, and no more.
+#[test]
+fn r56_what_is_too_much_for_the_application_is_answered_at_once() {
+    let (mut lone, mut peer) = connected(1, NEAR);
+    let all = TALKS_PER_CONTACT_MAX as u64 + 8;
+    assert_eq!(handed(&mut lone, &mut peer, 0..all).len(), TALKS_PER_CONTACT_MAX);
+    let nothing: Vec<(u64, Vec<u8>)> =
+        (TALKS_PER_CONTACT_MAX as u64..all).map(|id| (id, vec![])).collect();
+    assert_eq!(talked(&mut lone, &mut peer), nothing);
+    let mut other = Peer::new(2, "192.0.2.8:9000");
+    other.connects(&mut lone);
+    assert_eq!(handed(&mut lone, &mut other, [1]).len(), 1);
+}
+
+/// Whatever is refused is counted, and why.
+#[test]
+fn what_is_refused_is_counted_with_its_reason() {
+    let mut lone = node();
+    let mut peer = Peer::new(1, NEAR);
+    let (own, home) = (peer.id.0, NodeId::of(&key(0).public_key().point()).0);
+    let with_sizes = |sizes: [u8; 2], rest: usize| [&own[..], &sizes, &vec![1; rest]].concat();
+    let cases = [
+        (vec![1; 62], Counter::PacketsOfWrongSize),
+        (vec![1; 100], Counter::PacketsForeign),
+        (peer.raw(3, &own, &[1; 44]), Counter::PacketsOfNoKind),
+        (peer.raw(0, &own[1..], &[1; 44]), Counter::PacketsOfWrongAuthdata),
+        (peer.raw(1, &[1; 24], &[1; 16]), Counter::PacketsWithMessage),
+        (peer.raw(0, &own, &[1; 15]), Counter::PacketsWithoutTag),
+        (peer.raw(2, &own[1..], &[1; 44]), Counter::PacketsCutInHead),
+        (peer.raw(2, &with_sizes([64, 33], 96), &[1; 44]), Counter::PacketsCutInHandshake),
+        (peer.raw(2, &with_sizes([65, 33], 98), &[1; 44]), Counter::PacketsOfOtherScheme),
+        (peer.raw(0, &home, &[1; 44]), Counter::PacketsOfOurOwn),
+    ];
+    for (place, (bytes, reason)) in cases.iter().enumerate() {
+        peer.send(&mut lone, bytes);
+        assert_eq!(lone.count(*reason), 1, "{reason:?}");
+        assert_eq!(lone.count(Counter::PacketsInvalid), place + 1);
+    }
+    let forgeries = [
+        (Forgery { record: Some(None), ..Forgery::default() }, Counter::HandshakesOfNoRecord),
+        (Forgery { signer: Some(key(9)), ..Forgery::default() }, Counter::HandshakesUnproved),
+        (Forgery { bad_message: true, ..Forgery::default() }, Counter::HandshakesSealed),
+    ];
+    for (place, (forgery, reason)) in forgeries.iter().enumerate() {
+        let mut peer = Peer::new(place as u16 + 2, NEAR);
+        let (data, _) = drawn(&mut lone, &mut peer);
+        refused(&mut lone, &mut peer, &data, forgery);
+        assert_eq!(lone.count(*reason), 1, "{reason:?}");
+        assert_eq!(lone.count(Counter::HandshakesInvalid), place + 1);
+    }
 }

@@ -339,3 +339,19 @@ fn a_node_is_asked_at_an_address_of_a_family_that_we_have() {
         assert_eq!(to, [both[asked]], "bound to {local}");
     }
 }
+
+/// An operator that signed two records with one seq may be where either says; and where our socket
+/// leads nowhere, it is not asked.
+#[test]
+fn an_operator_is_asked_wherever_a_record_of_it_leads() {
+    let mut lone = Lone::settled(cluster(&[]), &[HOME]);
+    let link = lone.greet(2, "192.0.2.2:3610");
+    let one = record(1, 5, &["203.0.113.1:3610", "[2001:db8::1]:3610"]);
+    let other = record(1, 5, &["203.0.113.9:3610"]);
+    lone.say(link, &lone::records(&[&one, &other]));
+    lone.datagrams.clear();
+    lone.pass(Duration::from_secs(60));
+    let asked = |at: &str| lone.datagrams.iter().any(|(to, _)| *to == address(at));
+    assert!(asked("203.0.113.1:3610") && asked("203.0.113.9:3610"));
+    assert!(!asked("[2001:db8::1]:3610"), "our socket is IPv4's");
+}

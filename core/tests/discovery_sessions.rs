@@ -9,9 +9,11 @@ use std::time::Duration;
 use peer::hands::{accepted, drawn, is_ponged, ping};
 use peer::{Heard, Peer, answer, ask, node};
 use stayfound_core::discovery::challenge::CHALLENGE_WITHIN;
+use stayfound_core::discovery::cipher::Mask;
+use stayfound_core::discovery::packet::{Kind, PACKET_BYTES_MAX, Packet};
 use stayfound_core::discovery::session::{PREVIOUS_FOR, SESSIONS_MAX};
 use stayfound_core::discovery::{Answer, Ask};
-use stayfound_core::node::Counter;
+use stayfound_core::node::{Counter, Input};
 use stayfound_core::record::{Endpoints, Signed};
 
 const NEAR: &str = "192.0.2.7:9000";
@@ -187,4 +189,35 @@ fn a_packet_of_old_keys_that_comes_again_changes_no_keys() {
     ask(&mut lone, 1, &Ask::Ping(peer.record.clone()));
     peer.answers(&mut lone);
     assert!(matches!(answer(&lone, 1), Some(Answer::Pong { .. })));
+}
+
+/// A host that was put back to an earlier state, twice: with fresh randomness the two never seal two
+/// messages with one nonce, nor shake hands with one key; with the same, or none, they do the same.
+#[test]
+fn r42_who_was_put_back_draws_no_nonce_again() {
+    let said = |fresh: Option<[u8; 32]>| {
+        let mut lone = node();
+        let mut peer = Peer::new(1, NEAR);
+        peer.connects(&mut lone);
+        fresh.iter().for_each(|fresh| lone.input(Input::Entropy { fresh }));
+        ask(&mut lone, 1, &Ask::Ping(peer.record.clone()));
+        let in_session = peer.hear_all(&mut lone);
+        let [Heard::Message(nonce, _)] = in_session[..] else { panic!("{in_session:?}") };
+        ask(&mut lone, 2, &Ask::Ping(peer.record.clone()));
+        let Heard::Message(of, _) = peer.hear_all(&mut lone).remove(0) else { panic!("no PING") };
+        peer.forgets();
+        let bytes = peer.challenge(&of, 1);
+        peer.send(&mut lone, &bytes);
+        let handshake = peer.inbox(&mut lone).remove(0);
+        assert!(matches!(peer.hear(&handshake), Heard::Handshake(..)));
+        let mut scratch = [0; PACKET_BYTES_MAX];
+        let packet = Packet::decode(&Mask::of(&peer.id), &handshake, &mut scratch).unwrap();
+        let Kind::Handshake { ephemeral, .. } = packet.kind else { panic!("no handshake") };
+        (nonce, *ephemeral)
+    };
+    let (first, second) = (said(Some([1; 32])), said(Some([2; 32])));
+    assert_ne!(first.0, second.0);
+    assert_ne!(first.1, second.1);
+    assert_eq!(first, said(Some([1; 32])));
+    assert_eq!(said(None), said(None));
 }

@@ -60,7 +60,14 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         let jitter = Chance::new([3; 32]).stream("test");
-        Self { table: Table::new(*OWN), now: START, jitter }
+        let mut table = Table::new(*OWN);
+        table.admit_inbound(START);
+        Self { table, now: START, jitter }
+    }
+
+    /// That of a node that has not yet looked around.
+    fn poor() -> Self {
+        Self { table: Table::new(*OWN), ..Self::new() }
     }
 
     fn insert(&mut self, (record, at): &(Signed, SocketAddr), origin: Origin) -> Inserted {
@@ -481,7 +488,7 @@ fn r79_our_own_host_and_private_networks_are_not_limited() {
 }
 
 #[test]
-fn inbound_nodes_take_at_most_half_of_a_bucket() {
+fn r80_inbound_nodes_take_at_most_half_of_a_bucket() {
     let mut fixture = Fixture::new();
     let nodes: Vec<_> = of_distance(256).take(60).collect();
     let (inbound, found) = nodes.split_at(30);
@@ -494,10 +501,69 @@ fn inbound_nodes_take_at_most_half_of_a_bucket() {
         let added = fixture.find(node) == Inserted::Added;
         assert_eq!(added, place < BUCKET_NODES - BUCKET_INBOUND, "{place}");
     }
-    // Somebody else tells of one that came by itself: it no longer counts as inbound.
+    // One that came by itself is known from elsewhere now: it no longer counts as inbound.
     fixture.find(&inbound[0]);
     fixture.lose(&found[0]);
     assert_eq!(fixture.table.len(), BUCKET_NODES);
+}
+
+/// Whoever connects, and whoever it tells of: one word is that of nobody but its speaker.
+#[test]
+fn r80_one_teller_fills_half_of_a_bucket() {
+    let mut fixture = Fixture::new();
+    let nodes: Vec<_> = of_distance(256).take(40).collect();
+    let tellers = [public(100_000), public(100_001), public(100_002)];
+    for node in &nodes {
+        fixture.insert(node, Origin::Inbound);
+        fixture.insert(node, Origin::Told(tellers[0]));
+        fixture.insert(node, Origin::Told(tellers[0]));
+    }
+    assert_eq!(fixture.table.len(), BUCKET_INBOUND);
+    // Nor does the word of its neighbour count as another's, or that of a node for its neighbour.
+    let mut neighbour = tellers[0];
+    neighbour.set_port(1);
+    for node in &nodes {
+        fixture.insert(node, Origin::Told(neighbour));
+        fixture.insert(node, Origin::Told(SocketAddr::new(node.1.ip(), 1)));
+    }
+    assert_eq!(fixture.table.len(), BUCKET_INBOUND);
+    for node in &nodes {
+        fixture.insert(node, Origin::Told(tellers[1]));
+    }
+    assert_eq!(fixture.table.len(), BUCKET_NODES, "two of different owners say so");
+}
+
+/// Before it has looked around, a table takes whom others tell of, and nobody who just connects.
+#[test]
+fn r80_a_poor_table_admits_nobody_who_connects() {
+    let mut fixture = Fixture::poor();
+    let nodes: Vec<_> = of_distance(256).take(4).collect();
+    for node in &nodes {
+        assert_eq!(fixture.insert(node, Origin::Inbound), Inserted::Waiting);
+        assert!(!fixture.answered(node), "it is no node of the table");
+    }
+    assert!(fixture.table.is_empty() && fixture.due().is_none());
+    assert_eq!(fixture.insert(&nodes[0], Origin::Told(public(100_000))), Inserted::Added);
+    fixture.missed(&nodes[1]);
+    fixture.table.admit_inbound(fixture.now);
+    let known: Vec<bool> = nodes.iter().map(|node| fixture.knows(node)).collect();
+    assert_eq!(known, [true, false, true, true], "who fell silent meanwhile waits no more");
+    assert!(nodes.iter().all(|node| !fixture.is_verified(node)), "they are to answer once more");
+}
+
+/// Who waits and answers is given a place before who waits and was never heard.
+#[test]
+fn r75_who_answered_while_it_waited_goes_first() {
+    let mut fixture = Fixture::new();
+    let nodes: Vec<_> = of_distance(256).take(BUCKET_NODES + 3).collect();
+    let (placed, waiting) = nodes.split_at(BUCKET_NODES);
+    placed.iter().for_each(|node| fixture.verify(node));
+    for node in waiting {
+        assert_eq!(fixture.find(node), Inserted::Waiting);
+    }
+    fixture.answered(&waiting[1]);
+    fixture.lose(&placed[0]);
+    assert!(fixture.knows(&waiting[1]) && !fixture.knows(&waiting[2]));
 }
 
 #[test]
@@ -658,18 +724,27 @@ static POOL: LazyLock<Vec<Vec<(Signed, SocketAddr)>>> = LazyLock::new(|| {
 
 #[derive(Clone, Debug)]
 enum Op {
-    Insert { node: usize, seq: usize, inbound: bool },
+    Insert { node: usize, seq: usize, origin: Origin },
+    Admit,
     Answered { node: usize, seq: usize },
     Missed { node: usize, seq: usize },
     Due { answers: bool },
     Sleep { millis: u64 },
 }
 
+fn origin() -> impl Strategy<Value = Origin> {
+    prop_oneof![
+        Just(Origin::Inbound),
+        Just(Origin::Found),
+        (0..16u32).prop_map(|n| Origin::Told(public(n))),
+    ]
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let which = || (0..80_usize, 0..4_usize);
     prop_oneof![
-        4 => (which(), any::<bool>())
-            .prop_map(|((node, seq), inbound)| Op::Insert { node, seq, inbound }),
+        4 => (which(), origin()).prop_map(|((node, seq), origin)| Op::Insert { node, seq, origin }),
+        1 => Just(Op::Admit),
         2 => which().prop_map(|(node, seq)| Op::Answered { node, seq }),
         1 => which().prop_map(|(node, seq)| Op::Missed { node, seq }),
         3 => any::<bool>().prop_map(|answers| Op::Due { answers }),
@@ -689,15 +764,13 @@ proptest! {
     /// where its record leads, and no silent endpoint is probed twice within a minute.
     #[test]
     fn any_order_of_events_leaves_a_sound_table(ops in prop::collection::vec(op(), 1..400)) {
-        let mut fixture = Fixture::new();
+        let mut fixture = Fixture::poor();
         let mut answered = BTreeSet::new();
         let mut probed = BTreeMap::<SocketAddr, (NodeId, Mono)>::new();
         for op in ops {
             match op {
-                Op::Insert { node, seq, inbound } => {
-                    let origin = if inbound { Origin::Inbound } else { Origin::Found };
-                    fixture.insert(&POOL[node][seq], origin);
-                }
+                Op::Insert { node, seq, origin } => _ = fixture.insert(&POOL[node][seq], origin),
+                Op::Admit => fixture.table.admit_inbound(fixture.now),
                 Op::Answered { node, seq } => {
                     let node = &POOL[node][seq];
                     probed.retain(|at, (id, _)| (*id, *at) != (node.0.node_id(), node.1));

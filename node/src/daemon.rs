@@ -18,7 +18,7 @@ use stayfound_core::node::{Config, Counter, Event, Input, Node, Output, step};
 use stayfound_core::time::{Mono, Wall};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use self::alarm::Alarm;
 use self::refusals::Refusals;
@@ -44,6 +44,9 @@ mod writer;
 const EVENTS_MAX: usize = 1024;
 /// How long the status may lag behind what is only counted, however many datagrams come.
 const PUBLISH_WITHIN: Duration = Duration::from_millis(250);
+/// How often the node is given fresh randomness: what a host that was put back to an earlier state
+/// draws twice, it draws for no longer.
+const ENTROPY_EVERY: Duration = Duration::from_secs(60);
 
 /// What the application asks for.
 pub(crate) enum Command {
@@ -71,6 +74,7 @@ pub(crate) struct Daemon {
     wake_at: Option<Mono>,
     /// When the status is to show what was only counted.
     publish_at: Option<Instant>,
+    entropy_at: Instant,
     alarm: Alarm,
     endpoint: Endpoint,
     reports: mpsc::Receiver<Report>,
@@ -136,6 +140,7 @@ impl Daemon {
             started,
             wake_at: None,
             publish_at: None,
+            entropy_at: Instant::now() + ENTROPY_EVERY,
             alarm: Alarm::default(),
             endpoint,
             reports,
@@ -157,6 +162,7 @@ impl Daemon {
             counters,
             refusals: Refusals::default(),
         };
+        daemon.stir();
         for ip in addresses {
             daemon.step(Input::AddressUp { ip });
         }
@@ -191,7 +197,7 @@ impl Daemon {
     /// failed is said when it is closed.
     async fn turn(&mut self) -> ControlFlow<Result<(), MeshError>> {
         let wake_at = self.wake_at.map(|Mono(at)| self.started.0 + Duration::from_nanos(at));
-        self.alarm.set(wake_at.into_iter().chain(self.publish_at).min());
+        self.alarm.set(wake_at.into_iter().chain(self.publish_at).chain([self.entropy_at]).min());
         let flow = tokio::select! {
             command = self.commands.recv() => self.commanded(command).await,
             () = self.inbox.take(&mut self.batch) => {
@@ -282,6 +288,19 @@ impl Daemon {
         }
         if self.publish_at.is_some_and(|at| at <= now) {
             self.publish();
+        }
+        if self.entropy_at <= now {
+            self.entropy_at = now + ENTROPY_EVERY;
+            self.stir();
+        }
+    }
+
+    /// Gives the node fresh randomness. Without any it goes on with what it has.
+    fn stir(&mut self) {
+        let mut fresh = [0; 32];
+        match getrandom::fill(&mut fresh) {
+            Ok(()) => self.step(Input::Entropy { fresh: &fresh }),
+            Err(error) => warn!(%error, "the operating system has no randomness"),
         }
     }
 
@@ -457,6 +476,7 @@ fn is_frequent(input: &Input<'_>) -> bool {
             | Input::Datagram { .. }
             | Input::Ask { .. }
             | Input::TalkBack { .. }
+            | Input::Entropy { .. }
     )
 }
 

@@ -17,8 +17,9 @@ pub(crate) struct Talks {
     commands: Option<mpsc::WeakUnboundedSender<Command>>,
 }
 
-/// A request of some node, to be answered once. Dropped without an answer, it leaves the asker
-/// waiting until it gives up.
+/// A request of some node, to be answered once, within
+/// [`TALK_WITHIN`](stayfound_core::discovery::talk::TALK_WITHIN). Dropped or kept for longer, it gets
+/// an empty answer.
 pub struct TalkRequest {
     talk: Talk,
     commands: Option<mpsc::WeakUnboundedSender<Command>>,
@@ -44,11 +45,22 @@ impl TalkRequest {
     }
 
     /// Answers. What does not fit into one packet (about 1,150 bytes) becomes an empty answer.
-    pub fn answer(self, response: impl Into<Bytes>) {
+    pub fn answer(mut self, response: impl Into<Bytes>) {
+        self.say(response.into());
+    }
+
+    /// Answers, if it was not answered yet.
+    fn say(&mut self, response: Bytes) {
         // The node may have ended meanwhile.
-        if let Some(commands) = self.commands.and_then(|weak| weak.upgrade()) {
-            let _ = commands.send(Command::TalkBack { talk: self.talk, response: response.into() });
+        if let Some(commands) = self.commands.take().and_then(|weak| weak.upgrade()) {
+            let _ = commands.send(Command::TalkBack { talk: self.talk.clone(), response });
         }
+    }
+}
+
+impl Drop for TalkRequest {
+    fn drop(&mut self) {
+        self.say(Bytes::new());
     }
 }
 

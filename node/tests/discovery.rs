@@ -17,6 +17,8 @@ use tokio::time::timeout;
 /// Longer than anything here takes, even on a slow machine.
 const DEADLINE: Duration = Duration::from_secs(60);
 const ECHO: Bytes = Bytes::from_static(b"echo");
+/// A protocol whose handler says nothing.
+const SILENT: Bytes = Bytes::from_static(b"silent");
 const UNKNOWN: Bytes = Bytes::from_static(b"unknown");
 
 fn any_port() -> SocketAddr {
@@ -37,6 +39,7 @@ async fn alone(byte: u8, boot: &[Signed]) -> Mesh {
             let response = request.request().clone();
             request.answer(response);
         })
+        .talk(SILENT, drop)
         .start()
         .await
         .expect("starts")
@@ -77,6 +80,12 @@ async fn one_port_serves_both_and_everything_can_be_asked() {
     assert_eq!(echo, Answer::Talk(Bytes::from_static(b"hello")));
     let empty = ask(&b, talk(&of_a, &UNKNOWN, Bytes::from_static(b"hello"))).await;
     assert_eq!(empty, Answer::Talk(Bytes::new()));
+    let silent = ask(&b, talk(&of_a, &SILENT, Bytes::from_static(b"hello"))).await;
+    assert_eq!(
+        silent,
+        Answer::Talk(Bytes::new()),
+        "who says nothing is heard to say nothing (R56)"
+    );
     let discovery = until(&b, "b knows a", |status| {
         status.discovery.is_some_and(|discovery| discovery.verified == 1)
     });

@@ -136,6 +136,10 @@ impl Trace {
                 self.bytes(manifest.hash());
                 manifest.operators().iter().for_each(|it| self.bytes(it.record.as_bytes()));
             }
+            Input::Entropy { fresh } => {
+                self.word(16);
+                self.bytes(fresh);
+            }
             Input::Wake => self.word(11),
         }
         self.seal();
@@ -245,6 +249,7 @@ pub(crate) fn input_in_words(input: &Input<'_>) -> String {
         Input::Manifest { manifest } => {
             format!("a manifest of {} operators", manifest.operators().len())
         }
+        Input::Entropy { .. } => "entropy".into(),
         Input::Wake => "wake".into(),
     }
 }

@@ -13,6 +13,7 @@ use aes::cipher::StreamCipher;
 use super::cipher::{Cipher, Mask, TAG_BYTES};
 use super::handshake::ChallengeData;
 use super::message::Message;
+use crate::count::Counter;
 use crate::keys::Signature;
 use crate::record::{NodeId, RECORD_BYTES_MAX};
 
@@ -183,6 +184,26 @@ impl fmt::Display for PacketError {
 }
 
 impl std::error::Error for PacketError {}
+
+impl PacketError {
+    /// What counts it.
+    #[must_use]
+    pub fn counter(self) -> Counter {
+        match self {
+            Self::Size(_) => Counter::PacketsOfWrongSize,
+            Self::Protocol => Counter::PacketsForeign,
+            Self::Version(_) => Counter::PacketsOfWrongVersion,
+            Self::Flag(_) => Counter::PacketsOfNoKind,
+            Self::AuthdataOverrun(_) => Counter::PacketsCutInAuthdata,
+            Self::AuthdataSize(_) => Counter::PacketsOfWrongAuthdata,
+            Self::UnexpectedMessage(_) => Counter::PacketsWithMessage,
+            Self::MessageTooShort(_) => Counter::PacketsWithoutTag,
+            Self::HandshakeHead(_) => Counter::PacketsCutInHead,
+            Self::HandshakeOverrun { .. } => Counter::PacketsCutInHandshake,
+            Self::HandshakeScheme { .. } => Counter::PacketsOfOtherScheme,
+        }
+    }
+}
 
 impl<'a> Packet<'a> {
     /// Reads a datagram: copies it to `scratch` and unmasks its header there with our own mask.

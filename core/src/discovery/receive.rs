@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::challenge::Challenge;
+use super::challenge::{Challenge, Drawn};
 use super::cipher::Mask;
 use super::contact::Contact;
 use super::handshake::{self, ChallengeData};
@@ -11,6 +11,7 @@ use super::packet::{self, CHALLENGEABLE_BYTES_MIN, Kind, PACKET_BYTES_MAX, Packe
 use super::request::{Pending, State};
 use super::send::iv;
 use super::session::{Ciphers, Session};
+use super::table::Prefix;
 use super::{Discovery, is_limited};
 use crate::count::Counter;
 use crate::keys::{Point, Signature};
@@ -24,15 +25,25 @@ struct Handshake<'a> {
     record: Option<&'a [u8]>,
 }
 
-/// Why a handshake was refused. State: the challenge counts the failure; no session is touched.
+/// Why a handshake was refused. State: a challenge counts the failure; no session is touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refused {
     /// No record, and none stored (R30); or not that of the node that the packet names (R29).
     Record,
     /// The ephemeral key is no point, or the signature is not over this challenge (R31).
     Proof,
-    /// The message does not decrypt (R31).
+    /// The message does not decrypt under any challenge of ours (R31).
     Message,
+}
+
+impl Refused {
+    fn counter(self) -> Counter {
+        match self {
+            Self::Record => Counter::HandshakesOfNoRecord,
+            Self::Proof => Counter::HandshakesUnproved,
+            Self::Message => Counter::HandshakesSealed,
+        }
+    }
 }
 
 impl Discovery {
@@ -44,8 +55,9 @@ impl Discovery {
         // A dual-stack socket reports IPv4 as IPv4-mapped.
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let mut scratch = [0; PACKET_BYTES_MAX];
-        let Ok(packet) = Packet::decode(&self.mask, bytes, &mut scratch) else {
-            return self.count(Counter::PacketsInvalid);
+        let packet = match Packet::decode(&self.mask, bytes, &mut scratch) {
+            Ok(packet) => packet,
+            Err(error) => return self.refuse(error.counter()),
         };
         let challenge = packet.challenge_data();
         let Packet { ad, nonce, kind, message } = packet;
@@ -70,6 +82,12 @@ impl Discovery {
                 }
             }
         }
+    }
+
+    /// A datagram is no packet to us, for this reason.
+    fn refuse(&mut self, reason: Counter) {
+        self.count(Counter::PacketsInvalid);
+        self.count(reason);
     }
 
     /// Decrypts with the session's keys, or with those of a handshake of ours, which are proved by
@@ -113,23 +131,28 @@ impl Discovery {
         }
     }
 
-    /// We cannot read this: who are you? Never more bytes than came (63 for 87), the same
-    /// challenge while one is under way (R36, and what every implementation expects).
+    /// We cannot read this: who are you? Never more bytes than came (63 for 87).
     fn challenge(&mut self, now: Mono, to: Contact, nonce: &packet::Nonce, size: usize) {
-        if size < CHALLENGEABLE_BYTES_MIN || to.id == self.id {
-            return self.count(Counter::PacketsInvalid);
+        if to.id == self.id {
+            return self.refuse(Counter::PacketsOfOurOwn);
         }
-        if let Some(Challenge { data, .. }) = self.challenges.live(now, &to) {
-            let bytes = packet::who_are_you_again(&Mask::of(&to.id), data);
+        if size < CHALLENGEABLE_BYTES_MIN {
+            return self.refuse(Counter::PacketsTooShortToChallenge);
+        }
+        if let Drawn::Again(data) = self.challenges.draw(now, &to, nonce) {
+            let bytes = packet::who_are_you_again(&Mask::of(&to.id), &data);
             return self.emit(to.at, bytes);
         }
+        // Whom we know is not counted with its neighbours: nobody can flood it away from next door.
+        let counts = is_limited(to.at) && !self.is_known(&to);
+        let prefix = counts.then(|| Prefix::of(to.at.ip()));
         let record = self.known(&to);
         let enr_seq = record.as_ref().map_or(0, Signed::seq);
         let id_nonce = iv(&mut self.chance);
         let mask = Mask::of(&to.id);
         let (bytes, data) =
             packet::who_are_you(&mask, &iv(&mut self.chance), nonce, &id_nonce, enr_seq);
-        self.challenges.add(now, to, data, record);
+        self.challenges.add(now, to, *nonce, data, record, prefix);
         self.emit(to.at, bytes);
         self.count(Counter::Challenges);
     }
@@ -178,16 +201,17 @@ impl Discovery {
         ad: &[u8],
         message: &mut [u8],
     ) -> bool {
-        let Some(challenge) = self.challenges.live(now, &contact) else {
+        let challenges = self.challenges.live(now, &contact);
+        if challenges.is_empty() {
             self.count(Counter::HandshakesUnasked);
             return false;
-        };
-        let (data, stored) = (challenge.data, challenge.record.clone());
-        if !self.budget.take(now, contact.at, is_limited(contact.at)) {
+        }
+        let known = self.is_known(&contact);
+        if !self.budget.take(now, contact, is_limited(contact.at), known) {
             self.count(Counter::HandshakesDelayed);
             return false;
         }
-        match self.prove(&contact, handshake, &data, stored, (nonce, ad, message)) {
+        match self.prove(&contact, handshake, &challenges, (nonce, ad, message)) {
             Ok((record, ciphers)) => {
                 self.challenges.met(&contact);
                 // It has found us where we are now.
@@ -196,47 +220,88 @@ impl Discovery {
                 self.met(now, contact, &record);
                 true
             }
-            Err(_) => {
-                self.challenges.failed(&contact);
+            Err((refused, against)) => {
+                self.challenges.failed(now, &contact, against);
                 self.count(Counter::HandshakesInvalid);
+                self.count(refused.counter());
                 false
             }
         }
     }
 
-    /// The order of checks of R37: the cheap ones (the ephemeral point, node id), then record
-    /// signature, id-signature, decryption.
-    fn prove(
+    /// The order of checks of R37, but for one: decryption comes before the signatures. It says which
+    /// of our challenges is answered, at the price of one agreement however many there are; and who
+    /// has not seen them fails there, so that a forger of addresses costs no verification at all. A
+    /// refusal says against which challenge it is, if that is known.
+    fn prove<'c>(
         &mut self,
         contact: &Contact,
         handshake: &Handshake<'_>,
-        challenge: &ChallengeData,
-        stored: Option<Signed>,
-        (nonce, ad, message): (&packet::Nonce, &[u8], &mut [u8]),
-    ) -> Result<(Signed, Ciphers), Refused> {
+        challenges: &'c [Challenge],
+        sealed: (&packet::Nonce, &[u8], &mut [u8]),
+    ) -> Result<(Signed, Ciphers), (Refused, Option<&'c ChallengeData>)> {
         let claimed = handshake.record.map(Claimed::parse);
-        let claimed = claimed.transpose().map_err(|_| Refused::Record)?;
-        // The point of the ephemeral key is cheap, and made before any signature is checked.
+        let claimed = claimed.transpose().map_err(|_| (Refused::Record, None))?;
+        let answered = self.answered(contact, handshake, challenges, sealed);
+        let (challenge, ciphers) = answered.map_err(|refused| (refused, None))?;
+        let record = self.identify(contact, handshake, claimed, challenge);
+        let record = record.map_err(|refused| (refused, Some(&challenge.data)))?;
+        Ok((record, ciphers))
+    }
+
+    /// The challenge under which the message decrypts, and the keys that follow from it.
+    fn answered<'c>(
+        &self,
+        contact: &Contact,
+        handshake: &Handshake<'_>,
+        challenges: &'c [Challenge],
+        (nonce, ad, message): (&packet::Nonce, &[u8], &mut [u8]),
+    ) -> Result<(&'c Challenge, Ciphers), Refused> {
         let (_, ephemeral) = Point::from_bytes(handshake.ephemeral).map_err(|_| Refused::Proof)?;
+        let secret = self.key.agree(&ephemeral);
+        let opened = challenges.iter().find_map(|challenge| {
+            let keys = handshake::derive(&secret, &challenge.data, &contact.id, &self.id);
+            let ciphers = Ciphers::of_recipient(&keys);
+            ciphers.open(nonce, ad, message).map(|_| (challenge, ciphers))
+        });
+        opened.ok_or(Refused::Message)
+    }
+
+    /// Whose handshake it is: its record and its signature over the challenge are good.
+    fn identify(
+        &mut self,
+        contact: &Contact,
+        handshake: &Handshake<'_>,
+        claimed: Option<Claimed<'_>>,
+        challenge: &Challenge,
+    ) -> Result<Signed, Refused> {
         let included = claimed.map(|claimed| {
             let verified = self.memory.verify(&claimed, |node| *node == contact.id);
             verified.ok().flatten().ok_or(Refused::Record)
         });
         // An older record than the one we hold is of the same key, and replaces nothing (R69).
-        let record = match (included.transpose()?, stored) {
+        let record = match (included.transpose()?, challenge.record.clone()) {
             (Some(included), Some(stored)) if stored.seq() > included.seq() => stored,
             (Some(included), _) => included,
             (None, stored) => stored.ok_or(Refused::Record)?,
         };
-        let digest = handshake::id_digest(challenge, handshake.ephemeral, &self.id);
+        let digest = handshake::id_digest(&challenge.data, handshake.ephemeral, &self.id);
         if !record.point().verifies(&digest, &handshake.signature) {
             return Err(Refused::Proof);
         }
-        let secret = self.key.agree(&ephemeral);
-        let keys = handshake::derive(&secret, challenge, &contact.id, &self.id);
-        let ciphers = Ciphers::of_recipient(&keys);
-        ciphers.open(nonce, ad, message).ok_or(Refused::Message)?;
-        Ok((record, ciphers))
+        Ok(record)
+    }
+
+    /// Whether a contact is where a record of it says that is no hearsay: an operator's, a seed's, or
+    /// that of a node which answered there.
+    fn is_known(&self, contact: &Contact) -> bool {
+        let in_table = self.table.get(&contact.id);
+        let answers = in_table.is_some_and(|node| node.is_verified() && node.at() == contact.at);
+        let watched = || {
+            let record = self.watched.contains(&contact.id).then(|| self.known(contact)).flatten();
+            record.is_some_and(|r| r.endpoints().udp_addresses().any(|at| at == contact.at))
+        };
+        answers || watched() || self.is_seed(contact)
     }
 
     /// A message of whoever has proved who it is.

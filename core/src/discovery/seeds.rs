@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::Discovery;
+use super::contact::Contact;
 use super::lookup::CLOSEST;
 use crate::database::Row;
 use crate::record::{NodeId, Signed};
@@ -18,6 +19,12 @@ impl Discovery {
     /// Whom to ask when hardly anybody is known.
     pub(super) fn seeds(&self) -> impl Iterator<Item = &Signed> {
         self.boot.iter().chain(&self.stored)
+    }
+
+    /// Whether somebody is one of them, where that one's record says.
+    pub(super) fn is_seed(&self, contact: &Contact) -> bool {
+        let mut seeds = self.seeds().filter(|seed| seed.node_id() == contact.id);
+        seeds.any(|seed| seed.endpoints().udp_addresses().any(|at| at == contact.at))
     }
 
     /// The row of the nodes that answered; while they are few, also of those of the row before:

@@ -121,12 +121,9 @@ impl Discovery {
     /// endpoint that does not answer is asked once in a while only, whoever names it. What goes to
     /// where something is under way waits for that, and is no probe more.
     fn may_probe(&mut self, now: Mono, to: Contact) -> bool {
-        let is_seed = |seed: &Signed| {
-            seed.node_id() == to.id && seed.endpoints().udp_addresses().any(|at| at == to.at)
-        };
         self.sessions.peek(&to).is_some()
             || self.requests.is_busy(&to)
-            || self.seeds().any(is_seed)
+            || self.is_seed(&to)
             || self.table.probe(now, to.id, to.at)
     }
 
@@ -140,6 +137,7 @@ impl Discovery {
         }
         match goal {
             Goal::Own | Goal::OwnAgain => {
+                self.table.admit_inbound(now);
                 if !closest.is_empty() {
                     self.joined(now);
                 }

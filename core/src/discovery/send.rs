@@ -141,9 +141,9 @@ impl Discovery {
                 self.send_request(now, id);
             }
             if self.table.get(&to.id).is_none() {
-                let ours = matches!(purpose, Purpose::Seek(_) | Purpose::Application(_));
-                // Whom we sought ourselves is found: a boot node, say.
-                let origin = if ours { Origin::Found } else { self.origin(&to.id) };
+                // Whom a lookup asks, anybody may have told it of.
+                let ours = matches!(purpose, Purpose::Application(_));
+                let origin = if ours { Origin::Found } else { self.origin(&to) };
                 self.table.insert(now, record, to.at, origin);
             }
             self.table.answered(now, &to.id, to.at, &mut self.jitter);

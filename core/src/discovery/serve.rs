@@ -8,7 +8,8 @@ use super::message::{
     Distances, Message, NODES_RECORD_BYTES_MAX, Records, RequestId, TALK_RESPONSE_BYTES_MAX,
 };
 use super::request::{Body, FETCHES_MAX, NODES_PACKETS_MAX, NODES_RECORDS_MAX, Purpose};
-use super::table::Origin;
+use super::table::{Inserted, Origin};
+use super::talk::Opened;
 use super::{Act, Answer, Discovery, Talk, relay};
 use crate::count::Counter;
 use crate::record::{Claimed, NodeId, Signed};
@@ -27,7 +28,7 @@ impl Discovery {
             }
             Message::FindNode { id, distances } => self.serve_nodes(from, id, distances),
             Message::TalkRequest { id, protocol, request } => {
-                self.serve_talk(from, id, protocol, request);
+                self.serve_talk(now, from, id, protocol, request);
             }
             Message::Pong { id, enr_seq, observed } => {
                 let Some(id) = self.asked(&from, id, |body| *body == Body::Ping) else { return };
@@ -72,8 +73,14 @@ impl Discovery {
         // Only where the record itself says that it answers: an address that it has not proved
         // would have us probe somebody else.
         if record.endpoints().udp_addresses().any(|at| at == contact.at) {
-            self.table.insert(now, record.clone(), contact.at, Origin::Inbound);
+            let origin = self.origin(&contact);
+            let inserted = self.table.insert(now, record.clone(), contact.at, origin);
             self.table.came_from(now, &contact.id, contact.at);
+            // Who waits for a place is pinged back as well (R81): whoever answers is preferred when
+            // there is one.
+            if inserted == Inserted::Waiting && !self.requests.is_busy(&contact) {
+                self.ask(now, record.clone(), contact.at, Body::Ping, Purpose::Check);
+            }
         }
     }
 
@@ -104,21 +111,43 @@ impl Discovery {
         }
     }
 
-    fn serve_talk(&mut self, from: Contact, id: RequestId, protocol: &[u8], request: &[u8]) {
-        match self.protocols.iter().find(|registered| **registered == protocol) {
-            Some(registered) => self.acts.push_back(Act::Talk(Talk {
-                from,
-                id,
-                protocol: registered.clone(),
-                request: Bytes::copy_from_slice(request),
-            })),
-            None => self.respond(from, &Message::TalkResponse { id, response: &[] }),
+    /// TALKREQ: the application answers, if it knows the protocol and has not too much to do;
+    /// otherwise we do, with nothing (R56).
+    fn serve_talk(
+        &mut self,
+        now: Mono,
+        from: Contact,
+        id: RequestId,
+        protocol: &[u8],
+        request: &[u8],
+    ) {
+        let registered = self.protocols.iter().find(|registered| **registered == protocol);
+        let Some(protocol) = registered.cloned() else {
+            return self.respond(from, &Message::TalkResponse { id, response: &[] });
+        };
+        match self.talks.open(now, from, id) {
+            Opened::New => {
+                let request = Bytes::copy_from_slice(request);
+                self.acts.push_back(Act::Talk(Talk { from, id, protocol, request }));
+            }
+            Opened::Again => {}
+            Opened::Full => self.leave_unanswered(from, id),
         }
     }
 
-    /// Answers a TALKREQ. What is too long for a packet is cut to nothing: the asker sees an empty
-    /// answer rather than half of one (R57).
+    /// The application does not answer a TALKREQ.
+    pub(super) fn leave_unanswered(&mut self, from: Contact, id: RequestId) {
+        self.respond(from, &Message::TalkResponse { id, response: &[] });
+        self.count(Counter::TalksUnanswered);
+    }
+
+    /// Answers a TALKREQ, unless it was answered already: by us, if it took too long. What is too
+    /// long for a packet is cut to nothing: the asker sees an empty answer rather than half of one
+    /// (R57).
     pub fn talk_back(&mut self, talk: &Talk, response: &[u8]) {
+        if !self.talks.close(talk.from, talk.id) {
+            return;
+        }
         let fits = response.len() <= TALK_RESPONSE_BYTES_MAX;
         let response = if fits { response } else { &[] };
         self.respond(talk.from, &Message::TalkResponse { id: talk.id, response });
@@ -178,7 +207,7 @@ impl Discovery {
         let at = self.at(&record)?;
         let its_own = record.node_id() == from.id;
         if relay::may_accept(at.ip(), from.at.ip()) {
-            let origin = if its_own { self.origin(&from.id) } else { Origin::Found };
+            let origin = if its_own { self.origin(from) } else { Origin::Told(from.at) };
             self.table.insert(now, record.clone(), at, origin);
         } else if !its_own {
             return None;
@@ -188,8 +217,9 @@ impl Discovery {
 
     /// How a node is known that nobody but itself told of: whoever connects must not become a node
     /// that others told of by telling us its own record.
-    pub(super) fn origin(&self, node: &NodeId) -> Origin {
-        if self.watched.contains(node) { Origin::Found } else { Origin::Inbound }
+    pub(super) fn origin(&self, node: &Contact) -> Origin {
+        let known = self.watched.contains(&node.id) || self.is_seed(node);
+        if known { Origin::Found } else { Origin::Inbound }
     }
 }
 

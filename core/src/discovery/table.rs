@@ -85,10 +85,13 @@ pub struct Table {
     quiet: Quiet,
     /// When each distance was last looked up.
     refreshed: BTreeMap<u16, Mono>,
+    /// Whether we have not yet looked around: whoever connects until then, at a restart say, would
+    /// have the table for itself (R80).
+    poor: bool,
 }
 
 impl Table {
-    /// The empty table of the node with this id.
+    /// The empty table of the node with this id: it is poor, see [`Self::admit_inbound`].
     #[must_use]
     pub fn new(own: NodeId) -> Self {
         Self {
@@ -98,6 +101,7 @@ impl Table {
             prefixes: Prefixes::default(),
             quiet: Quiet::default(),
             refreshed: BTreeMap::new(),
+            poor: true,
         }
     }
 
@@ -115,7 +119,7 @@ impl Table {
             return Inserted::Refused;
         }
         let distance = self.own.log_distance(&id);
-        let candidate = Candidate { record, at, origin };
+        let candidate = Candidate::new(record, at, origin);
         if let Some(place) = self.place(&id) {
             let inserted = self.meet_again(now, place, candidate);
             self.promote(now, distance);
@@ -129,6 +133,15 @@ impl Table {
         if self.place(&id).is_some() { Inserted::Added } else { Inserted::Waiting }
     }
 
+    /// We have looked around, and whoever can be found was found: from now on, whoever connects is
+    /// given a place as well, and those first that waited for it (R80).
+    pub fn admit_inbound(&mut self, now: Mono) {
+        if std::mem::take(&mut self.poor) {
+            let distances: Vec<u16> = self.buckets.keys().copied().collect();
+            distances.into_iter().for_each(|distance| self.promote(now, distance));
+        }
+    }
+
     /// The node answered a request of ours at `at`. Answers whether it is (now) verified; `false`
     /// if it is not in the table, is known elsewhere, or its prefix has its share already.
     pub fn answered(
@@ -140,6 +153,7 @@ impl Table {
     ) -> bool {
         let at = canonical(at);
         self.quiet.answered(id, at);
+        self.tried(id, at, true);
         let Some((distance, place)) = self.place(id).filter(|place| self.node(*place).at == at)
         else {
             return false;
@@ -167,9 +181,10 @@ impl Table {
     /// The node did not answer a request of ours at `at`.
     pub fn missed(&mut self, now: Mono, id: &NodeId, at: SocketAddr) {
         let at = canonical(at);
+        self.tried(id, at, false);
         let Some(place) = self.place(id).filter(|place| self.node(*place).at == at) else { return };
         let bucket = self.buckets.get_mut(&place.0).expect("it has a place there");
-        let replaceable = bucket.is_replaceable(bucket.nodes[place.1].origin);
+        let replaceable = bucket.is_replaceable(bucket.nodes[place.1].origin, self.poor);
         match bucket.nodes[place.1].missed(now, replaceable) {
             Verdict::Forgiven => {}
             Verdict::Doubted => self.doubt(place),
@@ -294,7 +309,8 @@ impl Table {
     /// in a network of this size nobody lives there, and a look-up of our own id covers them.
     #[must_use]
     pub fn stalest(&self) -> (u16, Option<Mono>) {
-        let closest = self.buckets.keys().next().copied().unwrap_or(DISTANCE_MAX);
+        let mut known = self.buckets.iter().filter(|(_, bucket)| !bucket.nodes.is_empty());
+        let closest = known.next().map_or(DISTANCE_MAX, |(distance, _)| *distance);
         let last = |distance: u16| (distance, self.refreshed.get(&distance).copied());
         let distances = (closest..=DISTANCE_MAX).rev().map(last);
         distances.min_by_key(|(_, last)| *last).expect("there is always the farthest distance")
@@ -345,12 +361,14 @@ impl Table {
     /// Whether no node is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.buckets.is_empty()
+        self.nodes().next().is_none()
     }
 
     /// Panics if an invariant of ours is broken. Takes time proportional to the table.
     pub fn check(&self) {
-        self.buckets.iter().for_each(|(distance, bucket)| bucket.check(&self.own, *distance));
+        for (distance, bucket) in &self.buckets {
+            bucket.check(&self.own, *distance, self.poor);
+        }
         self.quiet.check();
         let mut scheduled = 0;
         let mut prefixes = Prefixes::default();
@@ -395,9 +413,7 @@ impl Table {
     /// A node of the table is told of again: only a higher seq replaces what is known (R69).
     fn meet_again(&mut self, now: Mono, place: Place, told: Candidate) -> Inserted {
         let node = self.node_mut(place);
-        if told.origin == Origin::Found {
-            node.origin = Origin::Found; // somebody else knows it too
-        }
+        node.vouched(told.origin);
         if told.record.seq() <= node.record.seq() {
             return Inserted::Known;
         }
@@ -410,6 +426,16 @@ impl Table {
             self.schedule(place, self.quiet.over(now, told.at));
         }
         Inserted::Updated
+    }
+
+    /// A node that waits for a place was asked something.
+    fn tried(&mut self, id: &NodeId, at: SocketAddr, answered: bool) {
+        let distance = self.own.log_distance(id);
+        let Some(bucket) = self.buckets.get_mut(&distance) else { return };
+        bucket.tried(id, at, answered);
+        if bucket.is_empty() {
+            self.buckets.remove(&distance);
+        }
     }
 
     fn doubt(&mut self, place: Place) {
@@ -447,7 +473,7 @@ impl Table {
     /// Gives whatever room a bucket has to those that wait, the newest first; they are due at once.
     fn promote(&mut self, now: Mono, distance: u16) {
         let bucket = self.buckets.get_mut(&distance).expect("only of buckets there are");
-        while let Some(candidate) = bucket.take_waiting() {
+        while let Some(candidate) = bucket.take_waiting(self.poor) {
             let in_table = self.prefixes.is_full(candidate.at.ip());
             if in_table || bucket.is_prefix_full(candidate.at.ip()) {
                 continue;
@@ -457,8 +483,7 @@ impl Table {
             // Behind those that answered: a newcomer was not seen yet.
             bucket.nodes.insert(0, Node::new(candidate, check_at));
         }
-        if bucket.nodes.is_empty() {
-            assert!(bucket.waiting.is_empty(), "there is room for who waits");
+        if bucket.is_empty() {
             self.buckets.remove(&distance);
         }
         self.check_bucket(distance);
@@ -468,7 +493,7 @@ impl Table {
         if cfg!(debug_assertions)
             && let Some(bucket) = self.buckets.get(&distance)
         {
-            bucket.check(&self.own, distance);
+            bucket.check(&self.own, distance, self.poor);
         }
     }
 }

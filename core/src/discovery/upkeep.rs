@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::Discovery;
 use super::contact::Contact;
-use super::request::{Body, Purpose};
-use super::seek::Goal;
+use super::lookup::ALPHA;
+use super::request::{Body, FETCHES_MAX, Purpose, REQUESTS_MAX};
+use super::seek::{Goal, NEIGHBOURS, SEEKS_MAX};
 use super::table::Due;
 use crate::record::Signed;
 use crate::time::Mono;
@@ -17,8 +18,14 @@ pub const REFRESH_EVERY: Duration = Duration::from_secs(300);
 pub const JOIN_AGAIN_MIN: Duration = Duration::from_secs(1);
 /// How soon at last.
 pub const JOIN_AGAIN_MAX: Duration = Duration::from_secs(60);
-/// How many sessions hear at once that our record changed; others hear with the next message.
+/// How many sessions hear at once that our record changed; others hear with the next message. Each
+/// is told by a handshake if we moved: this many are some 10 ms of one core, and 22 kB.
 pub const TOLD_MAX: usize = 64;
+
+// As many as are told of a record at once may be asked for one at once: those who are told of ours
+// are those who tell us of theirs. And whoever moves has room left to look for others.
+const _: () = assert!(FETCHES_MAX == TOLD_MAX);
+const _: () = assert!(TOLD_MAX + NEIGHBOURS + FETCHES_MAX + SEEKS_MAX * ALPHA < REQUESTS_MAX / 2);
 
 /// When what is due.
 #[derive(Default)]
@@ -40,7 +47,7 @@ impl Discovery {
     /// We are there, or somewhere else: whoever is near or in touch hears of it at once, and our
     /// neighbourhood is looked up anew.
     pub(super) fn start_or_tell(&mut self, now: Mono) {
-        let near = self.table.closest(&self.id, super::seek::NEIGHBOURS);
+        let near = self.table.closest(&self.id, NEIGHBOURS);
         let mut told: Vec<(Signed, Contact)> = near
             .into_iter()
             .map(|(record, at)| (record.clone(), Contact::new(record.node_id(), at)))
@@ -64,13 +71,17 @@ impl Discovery {
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {
         let table = self.own.as_ref().and_then(|_| self.table.deadline());
-        [self.requests.deadline(), table, self.upkeep.deadline()].into_iter().flatten().min()
+        let all = [self.requests.deadline(), table, self.upkeep.deadline(), self.talks.deadline()];
+        all.into_iter().flatten().min()
     }
 
     /// Does what is due.
     pub fn wake(&mut self, now: Mono) {
         while let Some(id) = self.requests.due(now) {
             self.fail(now, id);
+        }
+        while let Some((from, id)) = self.talks.due(now) {
+            self.leave_unanswered(from, id);
         }
         if self.own.is_none() {
             return;

@@ -78,6 +78,7 @@ impl Node {
             (Input::TalkBack { talk, response }, Some(it)) => {
                 it.discovery.talk_back(talk, response)
             }
+            (Input::Entropy { fresh }, Some(it)) => it.discovery.mix(fresh),
             (Input::Ask { id, .. }, None) => {
                 self.emit(Event::Answered { id, answer: Answer::Silence })
             }
@@ -181,10 +182,10 @@ impl Node {
     fn resolve(&mut self, operator: OperatorIndex) {
         let node = self.manifest.get(operator).expect("an operator of ours").node_id;
         let Some(entry) = self.database.get(&node) else { return };
-        let (known, reached) = (entry.versions.newest().clone(), entry.reached);
+        let known: Vec<&Signed> = entry.versions.iter().collect();
         let now = self.now;
         let it = self.searching.as_mut().expect("only discovery resolves");
-        if !it.discovery.resolve(now, &known, reached) {
+        if !it.discovery.resolve(now, &known, entry.reached) {
             self.resolver.crowded(now, operator);
         }
     }

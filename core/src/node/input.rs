@@ -108,6 +108,14 @@ pub enum Input<'a> {
         /// What to say.
         response: &'a [u8],
     },
+    /// Fresh randomness of the operating system, to be given at the start and every few minutes: nonces
+    /// and ephemeral keys depend on it from now on. A host that was put back to an earlier state, of
+    /// a virtual machine say, would otherwise draw the same once more under the same session keys. The
+    /// simulator gives none.
+    Entropy {
+        /// 32 bytes that nobody can know.
+        fresh: &'a [u8; 32],
+    },
     /// The deadline of [`Node::wake_at`](super::Node::wake_at) has come.
     Wake,
 }

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use stayfound_core::discovery::message::{Message, NODES_RECORD_BYTES_MAX, Records, RequestId};
 use stayfound_core::discovery::packet::PACKET_BYTES_MAX;
-use stayfound_core::discovery::request::NODES_RECORDS_MAX;
-use stayfound_core::discovery::table::BUCKET_NODES;
+use stayfound_core::discovery::table::{BUCKET_NODES, WAITING_INBOUND};
 use stayfound_core::discovery::{Answer, Ask};
 use stayfound_core::node::{Event, Input};
 use stayfound_core::record::{NodeId, Signed};
@@ -61,7 +60,8 @@ impl World {
         }
     }
 
-    /// A node with sessions to all friends, and a table filled by what one of them tells it.
+    /// A node with sessions to all friends, and a table filled by what two of them tell it: the word
+    /// of one fills half of a bucket.
     fn busy(&mut self, place: u32) -> Lone {
         let mut node = Lone::new(place);
         let sessions: Vec<Session> = self
@@ -71,8 +71,10 @@ impl World {
             .collect();
         self.answer(&mut node, &sessions, &[]);
         let wanted = self.wanted(&node);
-        for part in wanted.chunks(NODES_RECORDS_MAX) {
-            self.tell(&mut node, &sessions, part);
+        // No more than can wait until the other has told of them as well.
+        for part in wanted.chunks(WAITING_INBOUND) {
+            self.tell(&mut node, &sessions, 0, part);
+            self.tell(&mut node, &sessions, 1, part);
         }
         // What was asked of strangers comes to its end.
         node.pass(Duration::from_secs(5));
@@ -98,9 +100,9 @@ impl World {
         wanted.take(ENTRIES - table.len()).cloned().collect()
     }
 
-    /// The node asks the first friend for nodes, and is told of these.
-    fn tell(&mut self, node: &mut Lone, sessions: &[Session], records: &[Signed]) {
-        let friend = self.friends[0].client.record().clone();
+    /// The node asks this friend for nodes, and is told of these.
+    fn tell(&mut self, node: &mut Lone, sessions: &[Session], friend: usize, records: &[Signed]) {
+        let friend = self.friends[friend].client.record().clone();
         let (near, far): (Vec<Signed>, Vec<Signed>) = records
             .iter()
             .cloned()

@@ -10,20 +10,57 @@ use crate::time::Mono;
 
 /// How many nodes a bucket holds: k (R73).
 pub const BUCKET_NODES: usize = 16;
-/// How many of them may have come to us by themselves: whoever connects must not own the bucket.
+/// How many of them may be nodes that nobody vouches for: neither whoever connects nor whoever tells
+/// of others must own the bucket (R80).
 pub const BUCKET_INBOUND: usize = BUCKET_NODES / 2;
 /// How many nodes wait for a place (R75).
 pub const WAITING_MAX: usize = 10;
-/// How many of them may have come to us by themselves.
+/// How many of them may be nodes that nobody vouches for.
 pub const WAITING_INBOUND: usize = WAITING_MAX / 2;
 
-/// How a node became known.
+/// How a node became known (R80).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// It connected to us.
+    /// It connected to us, and nobody else has told of it.
     Inbound,
-    /// Another node told of it, or it was stored.
+    /// One other node has told of it, the one at this address. That is not enough: of two nodes of
+    /// one owner each would vouch for the other.
+    Told(SocketAddr),
+    /// Two nodes of different owners have told of it, or it needs no other's word: an operator's, a
+    /// boot node, one that was stored, or one that the application asked for.
     Found,
+}
+
+impl Origin {
+    /// The same node once more.
+    fn and(self, again: Self) -> Self {
+        match (self, again) {
+            (Self::Found, _) | (_, Self::Found) => Self::Found,
+            (Self::Told(one), Self::Told(other)) if independent(one, other) => Self::Found,
+            (Self::Inbound, known) | (known, _) => known,
+        }
+    }
+
+    /// What this is worth for a node at that address: nobody vouches for a neighbour.
+    pub(super) fn of(self, at: SocketAddr) -> Self {
+        match self {
+            Self::Told(by) if !independent(by, at) => Self::Inbound,
+            origin => origin,
+        }
+    }
+
+    fn is_vouched(self) -> bool {
+        self == Self::Found
+    }
+}
+
+/// Whether two addresses are likely to have different owners; on this host and in private networks
+/// every one is its own.
+fn independent(one: SocketAddr, other: SocketAddr) -> bool {
+    match (Prefix::limited(one.ip()), Prefix::limited(other.ip())) {
+        (Some(one), Some(other)) => one != other,
+        _ => one != other,
+    }
 }
 
 /// A node of the table.
@@ -45,12 +82,14 @@ pub struct Node {
     pub(super) check_at: Option<Mono>,
 }
 
-/// A node that waits for a place in its bucket. Nothing is known of it but its record.
+/// A node that waits for a place in its bucket.
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) record: Signed,
     pub(super) at: SocketAddr,
     pub(super) origin: Origin,
+    /// Whether it answered there while it waited.
+    pub(super) answered: bool,
 }
 
 /// What a miss leads to.
@@ -120,6 +159,11 @@ impl Node {
         }
     }
 
+    /// It is told of again.
+    pub(super) fn vouched(&mut self, again: Origin) {
+        self.origin = self.origin.and(again);
+    }
+
     /// Counts a miss and says what follows from it. Several requests may time out in one moment of
     /// silence: that is one miss.
     pub(super) fn missed(&mut self, now: Mono, replaceable: bool) -> Verdict {
@@ -151,13 +195,16 @@ impl Bucket {
         self.nodes.iter().position(|node| node.id() == *id)
     }
 
+    /// How many nodes nobody vouches for.
     fn inbound(&self) -> usize {
-        self.nodes.iter().filter(|node| node.origin == Origin::Inbound).count()
+        self.nodes.iter().filter(|node| !node.origin.is_vouched()).count()
     }
 
-    pub(super) fn has_room(&self, origin: Origin) -> bool {
-        let inbound = origin == Origin::Inbound;
-        self.nodes.len() < BUCKET_NODES && (!inbound || self.inbound() < BUCKET_INBOUND)
+    /// Whether who waits would be given a place; a poor table has none for whoever just connects.
+    fn has_room(&self, waiting: &Candidate, poor: bool) -> bool {
+        self.nodes.len() < BUCKET_NODES
+            && (waiting.origin.is_vouched() || self.inbound() < BUCKET_INBOUND)
+            && waiting.is_admissible(poor)
     }
 
     /// Whether one more verified node at this address were too many of its prefix.
@@ -177,7 +224,7 @@ impl Bucket {
             candidate = candidate.or_newer(before);
         }
         self.waiting.push(candidate);
-        let inbound = |waiting: &Candidate| waiting.origin == Origin::Inbound;
+        let inbound = |waiting: &Candidate| !waiting.origin.is_vouched();
         if self.waiting.iter().filter(|waiting| inbound(waiting)).count() > WAITING_INBOUND {
             let oldest = self.waiting.iter().position(inbound).expect("some are inbound");
             self.waiting.remove(oldest);
@@ -187,32 +234,51 @@ impl Bucket {
         }
     }
 
+    /// Who waits was asked something there, and did or did not answer: then it waits no more.
+    pub(super) fn tried(&mut self, id: &NodeId, at: SocketAddr, answered: bool) {
+        let place = self.waiting.iter().position(|w| w.record.node_id() == *id && w.at == at);
+        match place {
+            Some(place) if answered => self.waiting[place].answered = true,
+            Some(place) => _ = self.waiting.remove(place),
+            None => {}
+        }
+    }
+
     pub(super) fn leave_queue(&mut self, id: &NodeId) -> Option<Candidate> {
         let place = self.waiting.iter().position(|waiting| waiting.record.node_id() == *id)?;
         Some(self.waiting.remove(place))
     }
 
-    /// The newest of those that wait and for which there is room.
-    pub(super) fn take_waiting(&mut self) -> Option<Candidate> {
-        let place = self.waiting.iter().rposition(|waiting| self.has_room(waiting.origin))?;
+    /// One of those that wait and for which there is room: who is vouched for before who is not, then
+    /// who answered before who did not, then the newest.
+    pub(super) fn take_waiting(&mut self, poor: bool) -> Option<Candidate> {
+        let fit = self.waiting.iter().enumerate();
+        let fit = fit.filter(|(_, waiting)| self.has_room(waiting, poor));
+        let rank = |(place, waiting): &(usize, &Candidate)| {
+            (waiting.origin.is_vouched(), waiting.answered, *place)
+        };
+        let (place, _) = fit.max_by_key(rank)?;
         Some(self.waiting.remove(place))
     }
 
     /// Whether somebody would take the place of a node of this origin.
-    pub(super) fn is_replaceable(&self, origin: Origin) -> bool {
+    pub(super) fn is_replaceable(&self, origin: Origin, poor: bool) -> bool {
         let fits = |waiting: &Candidate| {
-            waiting.origin == Origin::Found
-                || origin == Origin::Inbound
-                || self.inbound() < BUCKET_INBOUND
+            let vouched = waiting.origin.is_vouched() || !origin.is_vouched();
+            (vouched || self.inbound() < BUCKET_INBOUND) && waiting.is_admissible(poor)
         };
         self.waiting.iter().any(fits)
     }
 
-    pub(super) fn check(&self, own: &NodeId, distance: u16) {
-        assert!(!self.nodes.is_empty(), "an empty bucket takes no memory");
+    pub(super) fn is_empty(&self) -> bool {
+        self.nodes.is_empty() && self.waiting.is_empty()
+    }
+
+    pub(super) fn check(&self, own: &NodeId, distance: u16, poor: bool) {
+        assert!(!self.is_empty(), "an empty bucket takes no memory");
         assert!(self.nodes.len() <= BUCKET_NODES && self.waiting.len() <= WAITING_MAX);
         assert!(self.inbound() <= BUCKET_INBOUND, "inbound nodes own bucket {distance}");
-        assert!(!self.waiting.iter().any(|waiting| self.has_room(waiting.origin)), "idle room");
+        assert!(!self.waiting.iter().any(|waiting| self.has_room(waiting, poor)), "idle room");
         let waiting = self.waiting.iter().map(|waiting| waiting.record.node_id());
         let mut ids: Vec<NodeId> = self.nodes.iter().map(Node::id).chain(waiting).collect();
         assert!(ids.iter().all(|id| own.log_distance(id) == distance), "in the wrong bucket");
@@ -225,13 +291,21 @@ impl Bucket {
 }
 
 impl Candidate {
+    pub(super) fn new(record: Signed, at: SocketAddr, origin: Origin) -> Self {
+        Self { record, at, origin: origin.of(at), answered: false }
+    }
+
+    /// Whether it may be given a place at all.
+    fn is_admissible(&self, poor: bool) -> bool {
+        !poor || self.origin != Origin::Inbound
+    }
+
     /// The same node as told before and now: the newer record, the better origin.
     fn or_newer(mut self, before: Candidate) -> Self {
-        if before.origin == Origin::Found {
-            self.origin = Origin::Found;
-        }
+        self.origin = before.origin.and(self.origin);
         if before.record.seq() >= self.record.seq() {
             (self.record, self.at) = (before.record, before.at);
+            self.answered = before.answered;
         }
         self
     }
