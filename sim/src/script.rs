@@ -80,6 +80,16 @@ impl Script {
 
     /// Has a node ask something, and lets time pass until it has its answer.
     pub fn ask(&mut self, host: usize, ask: &Ask) -> Answer {
+        self.ask_while(host, ask, |_| {})
+    }
+
+    /// Has a node ask something, and something happen every 10 ms until it has its answer.
+    pub fn ask_while(
+        &mut self,
+        host: usize,
+        ask: &Ask,
+        mut happens: impl FnMut(&mut Self),
+    ) -> Answer {
         self.asks += 1;
         let (host, id) = (HostId(host), self.asks);
         let asked = self.world.ask(host, id, ask);
@@ -88,6 +98,7 @@ impl Script {
             if let Some(answer) = self.world.answer(host, id) {
                 return answer;
             }
+            happens(self);
             self.after(10.ms());
         }
     }

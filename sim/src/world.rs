@@ -22,7 +22,7 @@ use crate::scenario::{Fault, Roster, What, build};
 use crate::trace::{Trace, input_in_words};
 
 /// More events than this in one run, and something does not come to rest.
-pub const EVENTS_MAX: u64 = 2_000_000;
+pub const EVENTS_MAX: u64 = 4_000_000;
 
 /// What a world is made of.
 #[derive(Clone, Debug)]
@@ -195,14 +195,15 @@ impl World {
         self.network.open_links()
     }
 
-    /// An adversary is on this host in place of a node.
+    /// An adversary is on this host in place of a node, or of another adversary.
     ///
     /// # Panics
     /// If a node runs there.
     pub fn corrupt(&mut self, host: HostId, adversary: Adversary) {
         assert!(self.hosts[host.0].process.is_none(), "a node runs there");
-        self.hosts[host.0].adversary = Some(adversary);
-        self.network.started(host, 0);
+        if self.hosts[host.0].adversary.replace(adversary).is_none() {
+            self.network.started(host, 0);
+        }
     }
 
     /// The adversary on this host does something.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Discovery;
 use super::contact::Contact;
-use super::lookup::ALPHA;
+use super::lookup::{ALPHA, Distances};
 use super::request::{Body, FETCHES_MAX, Purpose, REQUESTS_MAX};
 use super::seek::{Goal, NEIGHBOURS, SEEKS_MAX};
 use super::table::Due;
@@ -14,6 +14,11 @@ use crate::time::Mono;
 /// How often the bucket that was refreshed longest ago is looked up (R78), and our own
 /// neighbourhood, where others come and go.
 pub const REFRESH_EVERY: Duration = Duration::from_secs(300);
+/// After how many such refreshes the boot nodes are asked as well, however many others are known:
+/// each half of a network that was parted for long has enough, and has forgotten the other.
+pub const REFRESHES_PER_BOOT: u32 = 6;
+/// How many boot nodes are asked then.
+pub const BOOT_ASKED_MAX: usize = 16;
 /// How soon a node that knows nobody tries again, at first.
 pub const JOIN_AGAIN_MIN: Duration = Duration::from_secs(1);
 /// How soon at last.
@@ -34,6 +39,8 @@ pub(super) struct Upkeep {
     /// nobody answers.
     join: Option<(Mono, Duration)>,
     refresh: Option<Mono>,
+    /// How many refreshes there were.
+    refreshes: u32,
 }
 
 impl Upkeep {
@@ -102,6 +109,25 @@ impl Discovery {
             if self.seek(now, target, Goal::Refresh) {
                 self.table.refreshed(now, distance);
             }
+            self.upkeep.refreshes = self.upkeep.refreshes.wrapping_add(1);
+            if self.upkeep.refreshes.is_multiple_of(REFRESHES_PER_BOOT) {
+                self.ask_boot(now);
+            }
+        }
+    }
+
+    /// Asks the boot nodes who is near us. What they tell goes where there is room in the table;
+    /// the next look-up of our neighbourhood does the rest.
+    fn ask_boot(&mut self, now: Mono) {
+        let asked = |node: &Signed| {
+            let known = self.table.get(&node.node_id()).filter(|known| known.is_verified());
+            let known = known.map(|known| (known.record().clone(), known.at()));
+            known.or_else(|| Some((node.clone(), self.at(node)?)))
+        };
+        let boot: Vec<_> = self.boot.iter().take(BOOT_ASKED_MAX).filter_map(asked).collect();
+        for (record, at) in boot {
+            let distances = Distances::towards(&self.id, &record.node_id()).to_vec();
+            self.ask(now, record, at, Body::FindNode(distances), Purpose::Consult);
         }
     }
 
