@@ -11,7 +11,6 @@ mod signatures;
 
 pub(super) use hash::check_hash;
 pub(super) use json::{DefinitionJson, VersionJson, version};
-pub use signatures::{CREATOR_SIGNATURE, OPERATOR_SIGNATURES};
 
 /// The longest ENR text, in bytes (charon's SSZ limit, as those that follow).
 pub const ENR_BYTES_MAX: usize = 1024;

@@ -11,13 +11,11 @@ use super::super::json::Hex;
 use super::super::version::Version;
 use super::{Definition, Operator, SIGNATURE_BYTES};
 
-/// The name of the check of the creator's signature.
-pub const CREATOR_SIGNATURE: &str = "creator signature";
-/// The name of the check of the operators' signatures.
-pub const OPERATOR_SIGNATURES: &str = "operator signatures";
+const CREATOR_SIGNATURE: &str = "creator signature";
+const OPERATOR_SIGNATURES: &str = "operator signatures";
 
 /// What came of a signature.
-enum Verdict {
+enum Judgement {
     /// The account's key made it.
     Valid,
     /// The account's key did not make it: why, and that it may be a contract's all the same.
@@ -58,9 +56,9 @@ impl Definition {
         let Some(chain) = chain_id(self.fork_version) else { return self.unknown_chain(name) };
         let digest = Message::creator_config_hash(&self.config_hash).digest(chain);
         match judge(&creator.address, &digest, &creator.config_signature) {
-            Verdict::Valid => Check::passed(name),
-            Verdict::Unknown(why) => Check::not_applicable(name, format!("{why}; {CONTRACTS}")),
-            Verdict::Invalid(why) => Check::failed(name, why),
+            Judgement::Valid => Check::passed(name),
+            Judgement::Unknown(why) => Check::not_applicable(name, format!("{why}; {CONTRACTS}")),
+            Judgement::Invalid(why) => Check::failed(name, why),
         }
     }
 
@@ -78,11 +76,11 @@ impl Definition {
         for (index, operator) in operators() {
             for (kind, verdict) in self.judge_operator(operator, chain) {
                 match verdict {
-                    Verdict::Valid => (),
-                    Verdict::Unknown(why) => {
+                    Judgement::Valid => (),
+                    Judgement::Unknown(why) => {
                         unknown.push(format!("operator {index}, {kind}: {why}"))
                     }
-                    Verdict::Invalid(why) => {
+                    Judgement::Invalid(why) => {
                         faults.push(format!("operator {index}, {kind}: {why}"))
                     }
                 }
@@ -122,7 +120,7 @@ impl Definition {
         )
     }
 
-    fn judge_operator(&self, operator: &Operator, chain: u64) -> [(&'static str, Verdict); 2] {
+    fn judge_operator(&self, operator: &Operator, chain: u64) -> [(&'static str, Judgement); 2] {
         let config = match self.version < Version::V1_4 {
             true => Message::config_hash(&self.config_hash),
             false => Message::operator_config_hash(&self.config_hash),
@@ -138,32 +136,32 @@ impl Definition {
 }
 
 /// Who signed the digest: the account, nobody that can be told, nobody.
-fn judge(account: &Address, digest: &[u8; 32], signature: &[u8]) -> Verdict {
+fn judge(account: &Address, digest: &[u8; 32], signature: &[u8]) -> Judgement {
     let Some(address) = account.bytes() else {
-        return Verdict::Invalid("expected the address of who signed, found none".into());
+        return Judgement::Invalid("expected the address of who signed, found none".into());
     };
     let signature = match signature.as_chunks::<SIGNATURE_BYTES>() {
         ([], []) => {
-            return Verdict::Invalid(format!("expected one by {account}, found none"));
+            return Judgement::Invalid(format!("expected one by {account}, found none"));
         }
         ([signature], []) => signature,
         (several, []) => {
             let why = format!("{} signatures for {account}", several.len());
-            return Verdict::Unknown(why);
+            return Judgement::Unknown(why);
         }
         _ => {
             let found = signature.len();
             let why = format!("expected {SIGNATURE_BYTES} bytes, found {found}");
-            return Verdict::Invalid(why);
+            return Judgement::Invalid(why);
         }
     };
     match signer(digest, signature) {
-        Some(signer) if signer == address => Verdict::Valid,
+        Some(signer) if signer == address => Judgement::Valid,
         Some(signer) => {
             let signer = Hex(&signer);
-            Verdict::Unknown(format!("by {signer}, not by {account}"))
+            Judgement::Unknown(format!("by {signer}, not by {account}"))
         }
-        None => Verdict::Unknown(format!("by no key, thus not by that of {account}")),
+        None => Judgement::Unknown(format!("by no key, thus not by that of {account}")),
     }
 }
 

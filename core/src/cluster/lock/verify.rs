@@ -40,7 +40,11 @@ pub struct Partial(Found);
 enum Found {
     Identities(Box<Identities>),
     Shares(Box<shares::Partial>),
-    Registrations(Vec<Fault>),
+    Registrations {
+        /// How many were looked at.
+        count: usize,
+        faults: Vec<Fault>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -73,7 +77,8 @@ impl Part<'_> {
             Work::Identities(lock) => Found::Identities(Box::new(lock.identities())),
             Work::Shares(part) => Found::Shares(Box::new(part.run())),
             Work::Registrations(lock, range) => {
-                Found::Registrations(lock.registration_faults(range.clone()))
+                let faults = lock.registration_faults(range.clone());
+                Found::Registrations { count: range.len(), faults }
             }
         })
     }
@@ -110,12 +115,16 @@ impl Lock {
     /// If the partials are not those of its parts.
     #[must_use]
     pub fn conclude(&self, partials: Vec<Partial>) -> Verdict {
-        let (mut identities, mut of_shares, mut faults) = (None, Vec::new(), Vec::new());
+        let (mut identities, mut of_shares) = (None, Vec::new());
+        let (mut registrations, mut faults) = (0, Vec::new());
         for Partial(found) in partials {
             match found {
                 Found::Identities(it) => identities = Some(*it),
                 Found::Shares(partial) => of_shares.push(*partial),
-                Found::Registrations(more) => faults.extend(more),
+                Found::Registrations { count, faults: more } => {
+                    registrations += count;
+                    faults.extend(more);
+                }
             }
         }
         let Identities { lock_hash, mut checks, node_signatures } =
@@ -126,13 +135,18 @@ impl Lock {
         };
         checks.extend(of_keys);
         checks.push(self.check_aggregate(sums.and_then(|sums| sums.total), &lock_hash));
-        faults.sort_by_key(|fault| fault.index);
-        checks.push(match self.definition.version < Version::V1_7 {
-            true => Check::not_applicable(REGISTRATIONS, self.has_none()),
-            false => Check::faultless(REGISTRATIONS, &faults),
-        });
+        checks.push(self.conclude_registrations(registrations, faults));
         checks.push(node_signatures);
         Verdict { checks, authorities: vec![Authority::Lock; self.definition.operators.len()] }
+    }
+
+    fn conclude_registrations(&self, looked_at: usize, mut faults: Vec<Fault>) -> Check {
+        if self.definition.version < Version::V1_7 {
+            return Check::not_applicable(REGISTRATIONS, self.has_none());
+        }
+        assert_eq!(looked_at, self.papers.len(), "a part of the work was left out");
+        faults.sort_by_key(|fault| fault.index);
+        Check::faultless(REGISTRATIONS, &faults)
     }
 
     /// The validators' keys, as the definition says how many shares there are.
