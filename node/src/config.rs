@@ -189,7 +189,9 @@ impl Config {
         }
         let written = or_current(nearest).canonicalize();
         let written = written.map_err(|_| ConfigError::DataDirectory(self.data_dir.clone()))?;
-        for file in [&self.cluster.path, &self.key] {
+        // A manifest is ours: it may lie beside the database.
+        let lock = (self.cluster.kind == Kind::Lock).then_some(&self.cluster.path);
+        for file in lock.into_iter().chain([&self.key]) {
             let given = file.parent().map(or_current).and_then(|path| path.canonicalize().ok());
             let real = file.canonicalize().ok().and_then(|path| path.parent().map(PathBuf::from));
             for charons in given.into_iter().chain(real) {

@@ -30,7 +30,11 @@ impl Made {
     }
 
     fn path(&self, of: &str) -> String {
-        self.0.path().join(of).to_str().expect("text").to_owned()
+        self.0.path().join("cluster").join(of).to_str().expect("text").to_owned()
+    }
+
+    fn data(&self, of: &str) -> PathBuf {
+        self.0.path().join("data").join(of)
     }
 
     /// `stayfound authorise` with the keystores of one operator and a key.
@@ -70,9 +74,9 @@ impl Made {
 
     /// Operator 0, from this lock or manifest.
     fn run(&self, option: &str, file: &str, key: &str, more: &[&str]) -> Process {
-        let (file, key, data) = (self.path(file), self.path(key), self.path("data"));
+        let (file, key) = (self.path(file), self.path(key));
         let mut command = stayfound(&["run", "--listen", "127.0.0.1:0", option, &file]);
-        command.args(["--key", &key, "--data-dir", &data]).args(more);
+        command.args(["--key", &key]).arg("--data-dir").arg(self.data("")).args(more);
         Process::start(command)
     }
 }
@@ -290,7 +294,7 @@ fn what_does_not_hold_is_not_run_unless_somebody_insists() {
         &ended.err,
         &["config hash: failed: expected", "share polynomials: failed: validator 0"],
     );
-    assert!(!Path::new(&made.path("data")).exists());
+    assert!(!made.data("").exists());
     let node = made.run("--lock", "altered.json", key, &["--no-verify", "--json"]);
     wait_for(&node.err, "NOT VERIFIED");
     let started: Value =
@@ -300,14 +304,14 @@ fn what_does_not_hold_is_not_run_unless_somebody_insists() {
     assert_eq!(started["status"]["gauges"]["manifest_unverified"], 1);
     node.signal("TERM");
     assert_eq!(node.end().code, Some(0));
-    assert!(!Path::new(&made.path("data/verdict.json")).exists(), "nothing was verified");
+    assert!(!made.data("verdict.json").exists(), "nothing was verified");
 }
 
 #[cfg(unix)]
 #[test]
 fn a_verdict_is_remembered_of_these_very_bytes() {
     let made = Made::new("remembered");
-    let (key, verdict) = ("node0/charon-enr-private-key", made.path("data/verdict.json"));
+    let (key, verdict) = ("node0/charon-enr-private-key", made.data("verdict.json"));
     let run = |made: &Made| {
         let node = made.run("--manifest", "cluster-manifest.json", key, &["--json"]);
         let started = wait_for(&node.out, "\"event\":\"started\"");
