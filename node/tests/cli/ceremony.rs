@@ -100,16 +100,16 @@ const AUTHORISATIONS: [&str; 4] = [
 #[test]
 fn a_ceremony_ends_in_a_manifest_that_everybody_authorised() {
     let made = Made::new("whole");
-    for operator in 0..4 {
+    for (operator, file) in AUTHORISATIONS.into_iter().enumerate() {
         let (keystores, key) = (
             format!("node{operator}/validator_keys"),
             format!("node{operator}/charon-enr-private-key"),
         );
-        let (code, out, err) = made.authorise(&keystores, &key, AUTHORISATIONS[operator]);
+        let (code, out, err) = made.authorise(&keystores, &key, file);
         assert_eq!(code, Some(0), "{err}");
         assert_says(&out, &["2 key shares", &format!("operator {operator}")]);
-        let one = fs::read(made.path(AUTHORISATIONS[operator])).expect("reads");
-        let other = fs::read(made.path(&format!("node{operator}/{}", AUTHORISATIONS[operator])));
+        let one = fs::read(made.path(file)).expect("reads");
+        let other = fs::read(made.path(&format!("node{operator}/{}", file)));
         assert!(one == other.expect("reads"), "signing is deterministic");
     }
     let (code, out, err) = made.build(&AUTHORISATIONS, "built.json");
