@@ -19,6 +19,8 @@ use stayfound_core::keys::bls::{self, Domain};
 use stayfound_core::record::{Endpoints, Signed};
 use zeroize::Zeroizing;
 
+use crate::keyfile;
+
 mod directory;
 
 pub use directory::{KEY, KEYSTORES, LOCK, MANIFEST, WriteError, authorisation_name, node_dir};
@@ -161,6 +163,15 @@ impl Ceremony {
 }
 
 impl Cluster {
+    /// An operator's ENR key as its file has it: 64 hex digits.
+    ///
+    /// # Panics
+    /// If the cluster does not have the operator.
+    #[must_use]
+    pub fn key_text(&self, operator: OperatorIndex) -> Zeroizing<String> {
+        keyfile::hex(&*self.scalars[usize::from(operator.0)])
+    }
+
     /// The authorisation of an operator, as its file has it.
     ///
     /// # Panics

@@ -16,6 +16,8 @@ mod healing;
 mod link;
 #[path = "../tests/live/mod.rs"]
 mod live;
+#[path = "figures/lock.rs"]
+mod lock;
 #[path = "figures/lone.rs"]
 mod lone;
 #[path = "figures/measure.rs"]
@@ -34,7 +36,9 @@ fn main() {
     // Memory first: what others free would be used again, and not be seen.
     let all: [(&str, fn()); _] = [
         ("discovery.memory", memory::figures),
+        ("cluster.memory", lock::memory_figures),
         ("cluster.authorisations", authorise::figures),
+        ("cluster.lock", lock::figures),
         ("discovery.handshake", handshake::figures),
         ("discovery.packet", packet::figures),
         ("discovery.garbage", garbage::figures),

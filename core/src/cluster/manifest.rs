@@ -72,11 +72,12 @@ impl Document {
     /// one and only form of its content, its hash included.
     pub fn read(json: &[u8]) -> Result<Self, DocumentError> {
         let (document, hash) = json::read(json)?;
-        let expected = document.hash();
+        let written = json::write(&document, &hash);
+        let expected = hash_of(&written);
         if hash != expected {
             return Err(DocumentError::Hash { expected, found: hash });
         }
-        is_written_as(json, &document.to_json())?;
+        is_written_as(json, &written)?;
         Ok(document)
     }
 
@@ -111,7 +112,7 @@ impl Document {
     /// SHA-256 of the file that this content has with a `hash` of zeros.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
-        Sha256::digest(json::write(self, &[0; 32])).into()
+        hash_of(&json::write(self, &[0; 32]))
     }
 
     /// Who belongs, whatever [`verify`](Self::verify) says.
@@ -161,6 +162,19 @@ impl AuthorisationFile {
     pub fn to_json(&self) -> Vec<u8> {
         json::write_authorisation(self)
     }
+}
+
+/// What the hash in a file has to be, whatever it is.
+fn hash_of(file: &[u8]) -> [u8; 32] {
+    const AFTER: &[u8] = b"\"\n}\n";
+    let content = file.strip_suffix(AFTER).expect("the hash is the last member");
+    let (before, _) = content.split_last_chunk::<64>().expect("the digits of the hash");
+    Sha256::new()
+        .chain_update(before)
+        .chain_update([b'0'; 64])
+        .chain_update(AFTER)
+        .finalize()
+        .into()
 }
 
 fn is_written_as(json: &[u8], written: &[u8]) -> Result<(), DocumentError> {

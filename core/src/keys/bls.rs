@@ -7,7 +7,7 @@
 use std::fmt;
 
 use blst::min_pk::{self, AggregatePublicKey, AggregateSignature};
-use blst::{BLST_ERROR, MultiPoint, Pairing, blst_p1_affine, blst_p2_affine};
+use blst::{BLST_ERROR, MultiPoint, Pairing, blst_fp12, blst_p1_affine, blst_p2_affine};
 use sha2::{Digest, Sha256};
 
 mod scalar;
@@ -312,6 +312,9 @@ impl Signed<'_> {
 /// if somebody guesses the weights, which depend on all that is looked at. True of none.
 #[must_use]
 pub fn verify_all(domain: Domain, batch: &[Signed<'_>]) -> bool {
+    if batch.is_empty() {
+        return true;
+    }
     let mut transcript = Sha256::new();
     for signed in batch {
         let key = signed.key.0.to_public_key();
@@ -321,14 +324,18 @@ pub fn verify_all(domain: Domain, batch: &[Signed<'_>]) -> bool {
         transcript.update(signed.signature.to_bytes());
     }
     let weights = weights(b"batch", &transcript.finalize().into(), 0..batch.len());
+    let signatures: Vec<_> = batch.iter().map(|signed| signed.signature).collect();
+    let Some(sum) = SignatureSum::weigh(&signatures, &weights).signature() else {
+        return false; // valid ones add up to nothing for one choice of weights in 2^128
+    };
     let mut pairing = Pairing::new(true, domain.0);
     for (signed, weight) in batch.iter().zip(&weights) {
         let key: blst_p1_affine = signed.key.0.to_public_key().into();
-        let signature: blst_p2_affine = signed.signature.0.into();
+        let no_signature = (); // their sum comes at the end
         let added = pairing.mul_n_aggregate(
             &key,
             false,
-            &signature,
+            &no_signature,
             false,
             weight,
             WEIGHT_BITS,
@@ -340,7 +347,9 @@ pub fn verify_all(domain: Domain, batch: &[Signed<'_>]) -> bool {
         }
     }
     pairing.commit();
-    batch.is_empty() || pairing.finalverify(None)
+    let (sum, mut expected): (blst_p2_affine, _) = (sum.0.into(), blst_fp12::default());
+    Pairing::aggregated(&mut expected, &sum);
+    pairing.finalverify(Some(&expected))
 }
 
 /// The weights at these places that follow from a transcript, for one purpose.

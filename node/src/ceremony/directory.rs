@@ -85,14 +85,13 @@ impl Cluster {
         let (lock, manifest) = (self.lock.to_json(), self.document.to_json());
         write(&directory.join(LOCK), &lock)?;
         write(&directory.join(MANIFEST), &manifest)?;
-        for (index, scalar) in (0..=u8::MAX).map(OperatorIndex).zip(&self.scalars) {
+        for index in (0..=u8::MAX).take(self.keys.len()).map(OperatorIndex) {
             let of = node_dir(directory, index);
             make(&of)?;
             make(&of.join(KEYSTORES))?;
-            let digits = keyfile::hex(&**scalar);
             let path = of.join(KEY);
             let unwritable = |why| WriteError::Unwritable(path.clone(), why);
-            keyfile::write_new(&path, &digits).map_err(unwritable)?;
+            keyfile::write_new(&path, &self.key_text(index)).map_err(unwritable)?;
             write(&of.join(LOCK), &lock)?;
             write(&of.join(MANIFEST), &manifest)?;
             if let Some(authorisation) = self.authorisation(index) {

@@ -54,6 +54,18 @@ pub fn resident() -> usize {
     pages.expect("the second field is the resident pages") * rustix::param::page_size()
 }
 
+/// By how many bytes the memory that this process has in RAM grows at most while this runs.
+pub fn peak_resident(work: impl FnOnce()) -> usize {
+    // Linux, proc_pid_clear_refs(5): the peak is counted anew from here.
+    std::fs::write("/proc/self/clear_refs", "5").expect("the peak can be reset");
+    let before = resident();
+    work();
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux says");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse::<usize>().ok());
+    (peak.expect("a number of kB") * 1024).saturating_sub(before)
+}
+
 /// The value below which this share (in per cent) of the samples lies.
 pub fn percentile(samples: &mut [f64], share: usize) -> f64 {
     assert!(!samples.is_empty() && share <= 100);

@@ -70,6 +70,16 @@ impl fmt::Display for Fault {
 }
 
 impl Part<'_> {
+    /// What it looks at, in one word.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self.0 {
+            Work::Identities(_) => "identities",
+            Work::Shares(_) => "shares",
+            Work::Registrations(..) => "registrations",
+        }
+    }
+
     /// Does it.
     #[must_use]
     pub fn run(&self) -> Partial {

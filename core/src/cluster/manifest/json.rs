@@ -81,9 +81,13 @@ struct Hex<const N: usize>([u8; N]);
 impl<const N: usize> Serialize for Hex<N> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        let digits = digits.map(|digit| char::from(DIGITS[usize::from(digit)]));
-        serializer.serialize_str(&"0x".chars().chain(digits).collect::<String>())
+        let mut text = String::with_capacity(2 + 2 * N);
+        text.push_str("0x");
+        for byte in self.0 {
+            let [high, low] = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
+            text.extend([char::from(high), char::from(low)]);
+        }
+        serializer.serialize_str(&text)
     }
 }
 
