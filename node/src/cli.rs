@@ -132,7 +132,10 @@ fn execute(command: Command, log: &Printer) -> Result<(), Failure> {
         }
         Command::Enr(command) => enr::run(command),
         Command::Ceremony(arguments) => ceremony::run(arguments),
-        Command::Authorise(arguments) => authorise::run(arguments),
+        Command::Authorise(arguments) => {
+            let _in_runtime = runtime.enter();
+            authorise::run(arguments)
+        }
         Command::Manifest(command) => manifest::run(command),
         Command::Devnet(arguments) => {
             log_to("error", log.clone());

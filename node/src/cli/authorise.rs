@@ -14,11 +14,11 @@ use stayfound_core::cluster::manifest::{AuthorisationFile, Document};
 use stayfound_core::keys::{SecretKey, bls};
 use stayfound_core::record::{Endpoints, Signed};
 
-use super::Failure;
 use super::manifest::verified;
 use super::node::print;
 use super::progress::Progress;
 use super::report::hex;
+use super::{Failure, stop_requested};
 use crate::ceremony::authorisation_name;
 use crate::cluster::{ClusterFile, Content, Kind};
 use crate::keyfile;
@@ -52,6 +52,9 @@ pub(super) struct Arguments {
     json: bool,
 }
 
+/// As a shell reports a process that SIGINT ended.
+const INTERRUPTED: i32 = 130;
+
 const EXAMPLES: &str = "\
 Examples:
   stayfound authorise --lock .charon/cluster-lock.json --key .charon/charon-enr-private-key \\
@@ -72,7 +75,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let key = keyfile::read(&key)?;
     let directory = Directory::open(&keystores)?;
     let password = match directory.needs_password() {
-        true => Some(Password::ask("Password of the keystores that have none beside them: ")?),
+        true => Some(ask()?),
         false => None,
     };
     let progress = Progress::new("keystores opened");
@@ -85,6 +88,18 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let out = out.unwrap_or_else(|| authorisation_name(authorised.operator).into());
     write_new(&out, &authorised.to_json())?;
     tell(lock, &authorised, &out, json)
+}
+
+/// Asks for the one password. Who interrupts the prompt must find the terminal as it was: so the
+/// signal must not kill the process there, only from then on.
+fn ask() -> Result<Password, Failure> {
+    let stop = stop_requested()?;
+    let password = Password::ask("Password of the keystores that have none beside them: ")?;
+    tokio::spawn(async move {
+        stop.await;
+        std::process::exit(INTERRUPTED);
+    });
+    Ok(password)
 }
 
 /// Makes a file that is not there yet.

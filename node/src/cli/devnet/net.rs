@@ -98,7 +98,8 @@ impl Net {
     pub(super) fn introduction(&self) -> String {
         let manifest = self.manifest();
         format!(
-            "a cluster of {} operators, counted from 0, threshold {}; keys and lock in {}",
+            "a cluster of {} operators, counted from 0, threshold {}; keys, lock and manifest in {}\n\
+             the manifest is verified: each operator's key share authorises its ENR key",
             manifest.operators().len(),
             manifest.threshold(),
             self.directory.display()
