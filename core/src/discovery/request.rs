@@ -25,7 +25,7 @@ pub const REQUESTS_MAX: usize = 1024;
 pub const REQUESTS_PER_CONTACT_MAX: usize = 64;
 /// How many of them may fetch records of which peers told: whoever tells us of new records without
 /// end must not use up the room of everything else. As many as hear at once of a record of ours
-/// ([`TOLD_MAX`](super::upkeep::TOLD_MAX)): when all of a neighbourhood moves, all of it is fetched.
+/// (`TOLD_MAX`): when all of a neighbourhood moves, all of it is fetched.
 pub const FETCHES_MAX: usize = 64;
 /// How many packets one NODES answer may have (R51).
 pub const NODES_PACKETS_MAX: u64 = 16;
