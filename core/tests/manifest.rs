@@ -288,6 +288,19 @@ fn every_failure_says_where() {
     assert_eq!(why, "expected 3 signatures, one for each validator, found 2");
 }
 
+#[test]
+fn nobody_authorises_where_there_are_no_validators() {
+    let mut document = authorised(&three_of_four());
+    document.validators.clear();
+    for authorisation in [Authorisation::Each(vec![]), Authorisation::Combined([7; 96])] {
+        document.operators[1].authorisation = Some(authorisation);
+        let verdict = document.verify();
+        let why = failure(&verdict, "authorisation of operator 1");
+        assert_eq!(why, "expected validators whose keys are points, found none");
+        assert_eq!(verdict.authorities, [Authority::Lock; 4]);
+    }
+}
+
 /// What a person may have done to the file: the error names the field.
 #[test]
 fn errors_name_the_field() {
