@@ -326,6 +326,23 @@ fn errors_name_the_field() {
 }
 
 #[test]
+fn what_an_error_quotes_is_short_and_printable() {
+    let json = String::from_utf8(authorised(&three_of_four()).to_json()).unwrap();
+    let long = "x".repeat(1 << 20);
+    for (member, key) in [
+        ("threshold", "\\u001b[2J"),
+        ("index", "\\u001b[2J"),
+        ("combined", "\\u0007"),
+        ("public_key", long.as_str()),
+    ] {
+        let altered = json.replacen(&format!("\"{member}\""), &format!("\"{key}\""), 1);
+        assert_ne!(altered, json);
+        let error = Document::read(altered.as_bytes()).expect_err(member).to_string();
+        assert!(!error.contains(char::is_control) && error.len() < 2_000, "{error:?}");
+    }
+}
+
+#[test]
 fn counts_have_limits() {
     let full = authorised(&three_of_four());
     let mut none = full.clone();
