@@ -288,6 +288,19 @@ fn every_failure_says_where() {
     assert_eq!(why, "expected 3 signatures, one for each validator, found 2");
 }
 
+#[test]
+fn nobody_authorises_where_there_are_no_validators() {
+    let mut document = authorised(&three_of_four());
+    document.validators.clear();
+    for authorisation in [Authorisation::Each(vec![]), Authorisation::Combined([7; 96])] {
+        document.operators[1].authorisation = Some(authorisation);
+        let verdict = document.verify();
+        let why = failure(&verdict, "authorisation of operator 1");
+        assert_eq!(why, "expected validators whose keys are points, found none");
+        assert_eq!(verdict.authorities, [Authority::Lock; 4]);
+    }
+}
+
 /// What a person may have done to the file: the error names the field.
 #[test]
 fn errors_name_the_field() {
@@ -309,6 +322,23 @@ fn errors_name_the_field() {
         assert!(json.contains(from), "{from}");
         let error = Document::read(json.replacen(from, to, 1).as_bytes()).expect_err(to);
         assert!(error.to_string().contains(expected), "{to}: {error}");
+    }
+}
+
+#[test]
+fn what_an_error_quotes_is_short_and_printable() {
+    let json = String::from_utf8(authorised(&three_of_four()).to_json()).unwrap();
+    let long = "x".repeat(1 << 20);
+    for (member, key) in [
+        ("threshold", "\\u001b[2J"),
+        ("index", "\\u001b[2J"),
+        ("combined", "\\u0007"),
+        ("public_key", long.as_str()),
+    ] {
+        let altered = json.replacen(&format!("\"{member}\""), &format!("\"{key}\""), 1);
+        assert_ne!(altered, json);
+        let error = Document::read(altered.as_bytes()).expect_err(member).to_string();
+        assert!(!error.contains(char::is_control) && error.len() < 2_000, "{error:?}");
     }
 }
 

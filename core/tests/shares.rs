@@ -116,6 +116,36 @@ proptest! {
         prop_assert!(why.contains(&format!("validator {validator}")), "{why}");
     }
 
+    /// One key, or two, that are not of their polynomial: only who is off alone can be named.
+    #[test]
+    fn who_alone_is_off_is_named(
+        cluster in any_cluster(),
+        validator in any::<prop::sample::Index>(),
+        places in any::<[prop::sample::Index; 2]>(),
+    ) {
+        let mut cluster = cluster;
+        let operators = cluster.operators();
+        prop_assume!(cluster.threshold < operators);
+        let validator = validator.index(cluster.validators.len());
+        let places = places.map(|place| place.index(operators + 1));
+        for place in places {
+            let stranger = SecretKey::from_bytes(&[9 + place as u8; 32]).unwrap();
+            let stranger = stranger.public_key().to_bytes();
+            match place {
+                0 => cluster.validators[validator].public_key = stranger,
+                _ => cluster.validators[validator].shares[place - 1] = stranger,
+            }
+        }
+        let why = failure(&cluster.conclude(2), "share polynomials");
+        let named = match (places[0] == places[1], places[0]) {
+            (false, _) => String::new(),
+            (true, 0) => ", its public key".into(),
+            (true, place) => format!(", share of operator {}", place - 1),
+        };
+        let begin = format!("validator {validator}{named}: expected");
+        prop_assert!(why.starts_with(&begin), "{why}");
+    }
+
     #[test]
     fn shares_authorise_their_message_alone(
         cluster in any_cluster(),

@@ -147,6 +147,13 @@ impl ClusterFile {
         }
     }
 
+    pub(crate) fn operator_count(&self) -> usize {
+        match &self.content {
+            Content::Lock(lock) => lock.definition.operators.len(),
+            Content::Manifest(document) => document.operators.len(),
+        }
+    }
+
     /// Looks at everything, on so many threads; `progress` is told how many parts of the work are
     /// done, and of how many.
     #[must_use]

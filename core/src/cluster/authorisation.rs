@@ -105,7 +105,7 @@ pub enum AuthorisationError {
     Share(usize),
     /// The combined signature is not that of all shares over this cluster, operator and key.
     Combined,
-    /// Some of the cluster's keys are none, so nothing can be verified by them.
+    /// There are no keys, or some of them are none, so nothing can be verified by them.
     NoKeys,
 }
 
@@ -205,13 +205,16 @@ impl Authorisation {
     /// The work of reading it, in at most so many parts of equal size.
     ///
     /// # Errors
-    /// [`AuthorisationError::Count`].
+    /// [`AuthorisationError::NoKeys`] of a cluster without validators, [`AuthorisationError::Count`].
     pub fn parts<'a>(
         &'a self,
         keys: &Keys<'a>,
         count: usize,
     ) -> Result<Vec<Part<'a>>, AuthorisationError> {
         let validators = keys.validators().len();
+        if validators == 0 {
+            return Err(AuthorisationError::NoKeys);
+        }
         let (signatures, is_combined) = match self {
             Self::Combined(signature) => (std::slice::from_ref(signature), true),
             Self::Each(signatures) => (signatures.as_slice(), false),

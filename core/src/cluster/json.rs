@@ -324,6 +324,23 @@ fn exactly<E: Encoding, const N: usize>(text: &str) -> Result<[u8; N], String> {
     <[u8; N]>::try_from(bytes).map_err(|it| format!("expected {N} bytes, found {}", it.len()))
 }
 
+/// What an error says of a file, as a terminal may be given it: a file may hold anything, and a
+/// terminal obeys some of it.
+pub(super) fn printable(text: &str) -> String {
+    const PRINTED_MAX: usize = 512;
+    let mut printed = String::new();
+    for char in text.chars().take(PRINTED_MAX) {
+        match char.is_control() {
+            true => printed.extend(char.escape_debug()),
+            false => printed.push(char),
+        }
+    }
+    if text.chars().nth(PRINTED_MAX).is_some() {
+        printed.push('…');
+    }
+    printed
+}
+
 /// As much of a text as it takes to recognise it.
 pub(super) fn shown(text: &str) -> String {
     const SHOWN_MAX: usize = 32;

@@ -282,6 +282,27 @@ impl<'a> Keys<'a> {
         Concluded { checks, sums: sums.flatten() }
     }
 
+    /// How many more values than coefficients a polynomial has, its key's among them; at least one.
+    fn redundancy(&self) -> usize {
+        self.operators + 1 - self.threshold
+    }
+
+    /// For each place from 0 on the factor q(i) / Π (i − j), where q is a random polynomial of so
+    /// many coefficients: as many as the [`redundancy`](Self::redundancy) or fewer.
+    fn factors(&self, coefficients: usize) -> Vec<Scalar> {
+        assert!(coefficients <= self.redundancy(), "of so high a degree it tells nothing");
+        let random = bls::weights(b"polynomial", &self.transcript, 0..coefficients);
+        let random: Vec<_> = random.iter().map(Scalar::from).collect();
+        let places = 0..=self.operators as u64;
+        let factor = |at: u64| {
+            let others = places.clone().filter(|other| *other != at);
+            let differences = others.map(|other| Scalar::from(at).minus(&Scalar::from(other)));
+            let product = differences.fold(Scalar::from(1), |product, it| product.times(&it));
+            Scalar::evaluate(&random, at).times(&product.inverse())
+        };
+        places.clone().map(factor).collect()
+    }
+
     /// Validators that have one key.
     fn repeated_keys(&self) -> Vec<Repeated> {
         let keys = self.validators.iter().enumerate();
@@ -375,8 +396,8 @@ impl Points<'_> {
             return (Vec::new(), None);
         }
         let weighted = self.weigh();
-        let places: Vec<_> = (0..=keys.operators as u64).collect();
-        let off = match self.on_polynomial(&places, &weighted) {
+        let factors = keys.factors(keys.redundancy());
+        let off = match KeySum::combine(&weighted, &factors).is_infinity() {
             true => Vec::new(),
             false => self.off_polynomial(),
         };
@@ -399,47 +420,51 @@ impl Points<'_> {
         self.columns.iter().map(|column| KeySum::weigh(column, &weights)).collect()
     }
 
-    /// Whether there is a polynomial of degree below the threshold with these values.
-    fn on_polynomial(&self, places: &[u64], values: &[KeySum]) -> bool {
-        let keys = &self.part.keys;
-        let Some(degree) = places.len().checked_sub(keys.threshold + 1) else {
-            return true; // as many values as coefficients
-        };
-        let random = bls::weights(b"polynomial", &keys.transcript, 0..degree + 1);
-        let random: Vec<_> = random.iter().map(Scalar::from).collect();
-        let factor = |at: &u64| {
-            let others = places.iter().filter(|other| *other != at);
-            let differences = others.map(|other| Scalar::from(*at).minus(&Scalar::from(*other)));
-            let product = differences.fold(Scalar::from(1), |product, it| product.times(&it));
-            Scalar::evaluate(&random, *at).times(&product.inverse())
-        };
-        let factors: Vec<_> = places.iter().map(factor).collect();
-        KeySum::combine(values, &factors).is_infinity()
-    }
-
     /// One by one, who is off.
     fn off_polynomial(&self) -> Vec<OffPolynomial> {
-        let Part { keys: Keys { threshold, .. }, range } = self.part;
+        let Part { keys, range } = self.part;
+        let (check, locators) = (keys.factors(keys.redundancy()), self.locators());
         let off = range.clone().enumerate().filter_map(|(row, validator)| {
-            let keys: Vec<_> =
+            let values: Vec<_> =
                 self.columns.iter().map(|column| KeySum::from(&column[row])).collect();
-            let fits = |without: Option<usize>| {
-                let columns = (0..keys.len()).filter(|column| Some(*column) != without);
-                let (places, keys): (Vec<_>, Vec<_>) =
-                    columns.map(|column| (column as u64, keys[column])).unzip();
-                self.on_polynomial(&places, &keys)
-            };
-            // Without one there must still be one more than the coefficients, or anything fits.
-            let tells = keys.len() > threshold + 1;
-            let culprits = || (0..keys.len()).filter(|column| tells && fits(Some(*column)));
-            (!fits(None)).then(|| OffPolynomial {
+            let threshold = keys.threshold;
+            let culprit = || locate(&values, &locators).map(|column| Place { validator, column });
+            (!KeySum::combine(&values, &check).is_infinity()).then(|| OffPolynomial {
                 validator,
-                threshold: *threshold,
-                culprit: culprits().next().map(|column| Place { validator, column }),
+                threshold,
+                culprit: culprit(),
             })
         });
         let off: Vec<_> = off.collect();
         assert!(!off.is_empty(), "a sum of polynomials of low degree is one");
         off
     }
+
+    /// Factors with a polynomial q, and with x · q.
+    fn locators(&self) -> [Vec<Scalar>; 2] {
+        let keys = self.part.keys;
+        // Of one value more than the coefficients, any could be the one that is off.
+        let first = keys.factors(keys.redundancy() - 1);
+        let second = (0..).zip(&first).map(|(at, factor)| factor.times(&Scalar::from(at)));
+        [first.clone(), second.collect()]
+    }
+}
+
+/// Which one value is off: if it is the only one, its place is the ratio of the two sums (as in a
+/// Reed-Solomon code). It costs two sums, however many places there are.
+fn locate(values: &[KeySum], [first, second]: &[Vec<Scalar>; 2]) -> Option<usize> {
+    let first = KeySum::combine(values, first);
+    if first.is_infinity() {
+        return None;
+    }
+    let second = KeySum::combine(values, second);
+    let mut multiple = None::<KeySum>; // of the first sum, from 0 on
+    (0..values.len()).find(|_| {
+        let found = multiple.map_or_else(|| second.is_infinity(), |multiple| multiple == second);
+        match &mut multiple {
+            Some(multiple) => multiple.add(&first),
+            None => multiple = Some(first),
+        }
+        found
+    })
 }

@@ -227,6 +227,14 @@ impl KeySum {
     }
 }
 
+impl PartialEq for KeySum {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_public_key() == other.0.to_public_key()
+    }
+}
+
+impl Eq for KeySum {}
+
 impl From<&PublicKey> for KeySum {
     fn from(key: &PublicKey) -> Self {
         Self(AggregatePublicKey::from_public_key(&key.0))

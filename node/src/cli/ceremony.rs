@@ -80,6 +80,12 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let operators = usize::from(arguments.operators);
     let threshold =
         arguments.threshold.map_or_else(|| Ceremony::threshold_of(operators), usize::from);
+    if threshold == 1 && operators > 1 {
+        return Err(Failure::usage(
+            "with a threshold of 1 all operators have one and the same key share, and no lock of \
+             such keys is valid; give --threshold 2 or more",
+        ));
+    }
     let (mut rng, timestamp) = match &arguments.seed {
         // The same whenever it is run.
         Some(seed) => (ChaCha20Rng::from_seed(Sha256::digest(seed).into()), String::new()),

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use stayfound_core::cluster::Manifest;
 use tokio::task::spawn_blocking;
 
+use super::report::hex;
 use crate::cluster::{ClusterFileError, Verdicts};
 use crate::config::Source;
 use crate::error::MeshError;
@@ -25,7 +26,7 @@ pub(super) struct Requests {
 pub(super) enum Refused {
     /// It is not as it must be.
     File(ClusterFileError),
-    /// It is another cluster's.
+    /// It is another cluster's: its uuid, or the id of one that has none.
     OtherCluster(PathBuf, String),
     /// The node has ended.
     Ended(MeshError),
@@ -62,13 +63,13 @@ impl Requests {
         mut self,
         cluster: Source,
         verdicts: Verdicts,
-        uuid: &str,
+        before: &Manifest,
         mesh: &Mesh,
         refused: impl Fn(&Refused),
     ) -> Infallible {
         loop {
             self.next().await;
-            if let Err(why) = reload(&cluster, &verdicts, uuid, mesh).await {
+            if let Err(why) = reload(&cluster, &verdicts, before, mesh).await {
                 refused(&why);
             }
         }
@@ -78,7 +79,7 @@ impl Requests {
 async fn reload(
     cluster: &Source,
     verdicts: &Verdicts,
-    uuid: &str,
+    before: &Manifest,
     mesh: &Mesh,
 ) -> Result<(), Refused> {
     let file = cluster.path.clone();
@@ -87,22 +88,30 @@ async fn reload(
         Ok(read) => read.map_err(Refused::File)?,
         Err(panicked) => resume_unwind(panicked.into_panic()),
     };
-    if manifest.uuid() != uuid {
-        return Err(Refused::OtherCluster(file, manifest.uuid().to_owned()));
+    if !is_same_cluster(before, &manifest) {
+        let id = match manifest.uuid() {
+            "" => hex(manifest.hash()),
+            uuid => uuid.escape_debug().to_string(),
+        };
+        return Err(Refused::OtherCluster(file, id));
     }
     mesh.load(manifest).await.map_err(Refused::Ended)?;
     Ok(())
+}
+
+/// A uuid outlives edits of a lock. Without one, the id, or the lock's hash, must be the same.
+fn is_same_cluster(before: &Manifest, next: &Manifest) -> bool {
+    before.uuid() == next.uuid() && (!next.uuid().is_empty() || before.hash() == next.hash())
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(error) => error.fmt(f),
-            Self::OtherCluster(file, uuid) => write!(
+            Self::OtherCluster(file, id) => write!(
                 f,
-                "{} is of another cluster (uuid {}); to run for that one, start a node with it",
+                "{} is of another cluster ({id}); to run for that one, start a node with it",
                 file.display(),
-                uuid.escape_debug()
             ),
             Self::Ended(error) => error.fmt(f),
         }

@@ -150,7 +150,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let teller = Teller { manifest, own, out };
     let ended = tokio::select! {
         told = teller.tell_all(&mesh) => Some(told),
-        never = reloads.serve(cluster, verdicts, teller.manifest.uuid(), &mesh, |why| teller.refused(why)) => {
+        never = reloads.serve(cluster, verdicts, &teller.manifest, &mesh, |why| teller.refused(why)) => {
             match never {}
         }
         () = &mut stop => None,

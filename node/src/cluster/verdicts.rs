@@ -50,7 +50,10 @@ impl Verdicts {
         let is_same = remembered.checks_version == CHECKS_VERSION
             && remembered.build == BUILD
             && remembered.content == *crate::keyfile::hex(&file.hash);
-        is_same.then_some(remembered.verdict)
+        let verdict = remembered.verdict;
+        let is_whole = verdict.failures().next().is_none()
+            && verdict.authorities.len() == file.operator_count();
+        (is_same && is_whole).then_some(verdict)
     }
 
     /// Remembers a verdict in which nothing failed, in the place of the one before. If it cannot,

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use stayfound::core::cluster::authorisation::ClusterId;
+use stayfound::core::cluster::manifest::Document;
 
 use super::process::{Process, assert_says, end_of, snapshot, stayfound, wait_for};
 
@@ -152,6 +154,7 @@ fn a_seed_makes_the_same_cluster_and_needs_a_word_of_consent() {
         ("--operators", "0"),
         ("--operators", "257"),
         ("--threshold", "0"),
+        ("--threshold", "1"),
         ("--threshold", "5"),
         ("--validators", "0"),
         ("--validators", "65537"),
@@ -329,14 +332,46 @@ fn a_verdict_is_remembered_of_these_very_bytes() {
         assert_eq!(started["status"]["gauges"]["operators_authorised_by_shares"], 4);
     }
     // What was remembered of other bytes, or is damaged, counts for nothing.
-    fs::write(&verdict, "{}").expect("writes");
-    assert_eq!(run(&made)["status"]["verified"], true);
-    assert!(fs::read(&verdict).expect("reads") == remembered);
+    let whole = String::from_utf8(remembered.clone()).expect("text");
+    let nobody = whole.replace(r#"["shares","shares","shares","shares"]"#, "[]");
+    let failed = whole.replacen(r#""outcome":"passed""#, r#""outcome":"failed","why":"?""#, 1);
+    assert!(nobody != whole && failed != whole);
+    for damaged in ["{}", &nobody, &failed] {
+        fs::write(&verdict, damaged).expect("writes");
+        assert_eq!(run(&made)["status"]["verified"], true);
+        assert!(fs::read(&verdict).expect("reads") == remembered);
+    }
     let other = Made::new("somebody else");
     fs::copy(other.path("cluster-manifest.json"), made.path("cluster-manifest.json"))
         .expect("copies");
     let ended = made.run("--manifest", "cluster-manifest.json", key, &[]).end();
     assert_eq!(ended.code, Some(5), "{}", ended.err);
+}
+
+/// Clusters without a lock have no uuid by which they could be told apart.
+#[cfg(unix)]
+#[test]
+fn a_running_node_takes_no_manifest_of_another_cluster() {
+    let made = Made::new("own id");
+    let sound = fs::read(made.path("cluster-manifest.json")).expect("reads");
+    let mut document = Document::read(&sound).expect("a manifest");
+    document.operators.iter_mut().for_each(|operator| operator.authorisation = None);
+    let mut put = |id: u8| {
+        document.cluster = ClusterId::Own([id; 32]);
+        fs::write(made.path("own.json"), document.to_json()).expect("writes");
+    };
+    put(1);
+    let node = made.run("--manifest", "own.json", "node0/charon-enr-private-key", &["--json"]);
+    wait_for(&node.out, "\"event\":\"started\"");
+    put(2);
+    node.signal("HUP");
+    let told = wait_for(&node.out, "\"event\":");
+    assert_says(&told, &["\"event\":\"refused\"", "another cluster"]);
+    put(1);
+    node.signal("HUP");
+    wait_for(&node.out, "\"event\":\"manifest\"");
+    node.signal("TERM");
+    assert_eq!(node.end().code, Some(0));
 }
 
 #[test]

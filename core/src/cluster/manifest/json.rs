@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::authorisation::{Authorisation, ClusterId};
 use super::super::definition::{NAME_BYTES_MAX, UUID_BYTES_MAX};
-use super::super::json::{List, Text};
+use super::super::json::{List, Text, printable};
 use super::super::shares::{VALIDATORS_MAX, Validator};
 use super::super::{ManifestError, OPERATORS_MAX, OperatorIndex};
 use super::{AuthorisationFile, Document, DocumentError, Operator, VERSION};
@@ -137,8 +137,8 @@ fn parse<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, DocumentError> 
         let read: Result<T, _> = serde_path_to_error::deserialize(&mut reader);
         match read {
             Err(error) => DocumentError::Json {
-                field: error.path().to_string(),
-                why: error.inner().to_string(),
+                field: printable(&error.path().to_string()),
+                why: printable(&error.inner().to_string()),
             },
             // Read whole, but something follows.
             Ok(_) => DocumentError::Json {
