@@ -29,8 +29,9 @@ use stayfound_core::record::{
 };
 use stayfound_core::step;
 
-/// Beyond its own bytes, what a record that verified takes: what is known of it, and its count.
-const RECORD_EXTRA_BYTES_MAX: usize = 256;
+/// Beyond its own bytes, what a record that verified takes: what is known of it, the point of its key
+/// among that, and its count.
+const RECORD_EXTRA_BYTES_MAX: usize = 320;
 /// What a node allocates at most for one packet, above what it held before: a NODES of new records,
 /// each of which is remembered, takes a place in the table and is probed.
 const PACKET_HANDLED_BYTES_MAX: usize = 48 << 10;
