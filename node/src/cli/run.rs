@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -12,6 +13,7 @@ use stayfound_core::cluster::{Manifest, OperatorIndex};
 use stayfound_core::discovery::Settings;
 use stayfound_core::record::Signed;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
 
 use super::node::{self, parse_node};
@@ -21,7 +23,7 @@ use super::reload::{Refused, Requests};
 use super::report::{self, hex};
 use super::{Failure, LAST_WITHIN, stop_requested};
 use crate::cluster::{Kind, Verdicts};
-use crate::config::{Checked, Config, Demand, Hint, Source, parse_address};
+use crate::config::{Checked, Config, ConfigError, Demand, Hint, Source, parse_address};
 use crate::mesh::Mesh;
 use crate::status::{Status, name};
 
@@ -128,16 +130,25 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let cluster = arguments.cluster.source(demand);
     let verdicts = Verdicts::of(&data_dir);
-    let config = Config { cluster: cluster.clone(), key, data_dir, listen, external, hints };
-    let progress = Progress::new("parts of the lock or manifest verified");
-    let checked = config.check(|done, of| progress.tell(done, of));
-    progress.end();
-    let Checked { key, manifest, own, hints, store } = checked?;
+    let config = Config {
+        cluster: cluster.clone(),
+        key,
+        data_dir,
+        listen,
+        external: external.clone(),
+        hints,
+    };
+    let checked = tokio::select! {
+        checked = check(config) => checked?,
+        // What is being verified is left to the end of the process.
+        () = &mut stop => return Ok(()),
+    };
+    let Checked { key, manifest, own, hints, store } = checked;
     let mut builder = Mesh::builder(key, manifest.clone()).listen(listen).store(Box::new(store));
     if !no_discovery {
         builder = builder.discovery(Settings { boot, ..Settings::default() });
     }
-    for address in config.external {
+    for address in external {
         builder = builder.external(address);
     }
     for (operator, address) in hints {
@@ -163,6 +174,17 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Some(told) => told.and(Err(Failure::running("the node ended by itself"))),
     }
+}
+
+/// Looks at everything, which may take minutes, on a thread on which that holds nothing up.
+async fn check(config: Config) -> Result<Checked, ConfigError> {
+    let looking = spawn_blocking(move || {
+        let progress = Progress::new("parts of the lock or manifest verified");
+        let checked = config.check(|done, of| progress.tell(done, of));
+        progress.end();
+        checked
+    });
+    looking.await.unwrap_or_else(|panicked| resume_unwind(panicked.into_panic()))
 }
 
 /// Tells people, through the log, and programs, as JSON, what happens.

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use stayfound::core::cluster::authorisation::ClusterId;
 use stayfound::core::cluster::manifest::Document;
+#[cfg(target_os = "linux")]
+use stayfound::core::cluster::shares::VALIDATORS_MAX;
 
 use super::process::{Process, assert_says, end_of, snapshot, stayfound, wait_for};
 
@@ -346,6 +348,23 @@ fn a_verdict_is_remembered_of_these_very_bytes() {
         .expect("copies");
     let ended = made.run("--manifest", "cluster-manifest.json", key, &[]).end();
     assert_eq!(ended.code, Some(5), "{}", ended.err);
+}
+
+/// The largest cluster there is takes long to look at.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_node_stops_when_asked_while_it_verifies() {
+    let made = Made::new("stopped");
+    let sound = fs::read(made.path("cluster-manifest.json")).expect("reads");
+    let mut document = Document::read(&sound).expect("a manifest");
+    document.validators = vec![document.validators[0].clone(); VALIDATORS_MAX];
+    fs::write(made.path("large.json"), document.to_json()).expect("writes");
+    let node = made.run("--manifest", "large.json", "node0/charon-enr-private-key", &[]);
+    node.wait_until_it_catches_term();
+    node.signal("TERM");
+    // It would be refused (2): a validator must not be there twice.
+    let ended = node.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
 }
 
 /// Clusters without a lock have no uuid by which they could be told apart.
