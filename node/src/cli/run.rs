@@ -158,10 +158,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let status = mesh.status();
     let missed = move |lines| format!("{}\n", missed(lines, &status.borrow()));
     let out = json.then(|| Printer::new(io::stdout(), missed)).transpose()?;
-    let teller = Teller { manifest, own, out };
+    let teller = Teller { manifest, kind: cluster.kind, own, out };
     let ended = tokio::select! {
         told = teller.tell_all(&mesh) => Some(told),
-        never = reloads.serve(cluster, verdicts, &teller.manifest, &mesh, |why| teller.refused(why)) => {
+        never = reloads.serve(cluster, verdicts, &teller.manifest, &mesh, |outcome| teller.reloaded(outcome)) => {
             match never {}
         }
         () = &mut stop => None,
@@ -190,17 +190,23 @@ async fn check(config: Config) -> Result<Checked, ConfigError> {
 /// Tells people, through the log, and programs, as JSON, what happens.
 struct Teller {
     manifest: Manifest,
+    /// What it was read from.
+    kind: Kind,
     own: OperatorIndex,
     /// Standard output, if JSON is wanted there.
     out: Option<Printer>,
 }
 
 /// On whose word the operators' keys speak.
-fn authorities(manifest: &Manifest) -> String {
+fn authorities(kind: Kind, manifest: &Manifest) -> String {
+    let word = match kind {
+        Kind::Manifest => "of whoever built the manifest alone",
+        Kind::Lock | Kind::Authorisation => "of the lock alone",
+    };
     let all = manifest.operators();
     let by_shares = all.iter().filter(|operator| operator.authority == Authority::Shares).count();
     match by_shares {
-        0 => "verified; every operator's ENR key stands on the word of the lock alone".into(),
+        0 => format!("verified; every operator's ENR key stands on the word {word}"),
         _ if by_shares == all.len() => {
             "verified; every operator's ENR key is authorised by its key shares".into()
         }
@@ -209,7 +215,7 @@ fn authorities(manifest: &Manifest) -> String {
             let others: Vec<_> = others.map(|operator| operator.index.to_string()).collect();
             format!(
                 "verified; the ENR keys of {by_shares} of {} operators are authorised by their key \
-                 shares, those of {} stand on the word of the lock alone",
+                 shares, those of {} stand on the word {word}",
                 all.len(),
                 others.join(", ")
             )
@@ -256,12 +262,7 @@ impl Teller {
         // What stands in a file may hold anything, and a terminal obeys some of it.
         let (called, uuid) = (manifest.name().escape_debug(), manifest.uuid().escape_debug());
         info!("cluster \"{called}\", uuid {uuid}, lock hash {lock_hash}");
-        match manifest.is_verified() {
-            true => info!("{}", authorities(manifest)),
-            false => warn!(
-                "NOT VERIFIED (--no-verify): whoever wrote the lock or manifest decides who is let in"
-            ),
-        }
+        self.believed(manifest);
         let own_name = status.operator(self.own).map(|own| name(&own.node_id));
         let (own, own_name) = (self.own, own_name.unwrap_or_default());
         info!(
@@ -281,6 +282,23 @@ impl Teller {
         });
         let members = json!({ "cluster": cluster, "listen": listen, "status": status });
         self.print(&report::line("started", members));
+    }
+
+    /// How far what is in force can be believed.
+    fn believed(&self, manifest: &Manifest) {
+        match manifest.is_verified() {
+            true => info!("{}", authorities(self.kind, manifest)),
+            false => warn!(
+                "NOT VERIFIED (--no-verify): whoever wrote the lock or manifest decides who is let in"
+            ),
+        }
+    }
+
+    fn reloaded(&self, outcome: Result<&Manifest, &Refused>) {
+        match outcome {
+            Ok(manifest) => self.believed(manifest),
+            Err(why) => self.refused(why),
+        }
     }
 
     fn refused(&self, why: &Refused) {
