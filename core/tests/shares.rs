@@ -1,9 +1,11 @@
 //! Key shares and the authorisations that they sign: what holds of any cluster, and what a liar
 //! may try.
 
+use blst::MultiPoint;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use secrets::{Cluster, any_cluster, id, three_of_four};
+use sha2::{Digest, Sha256};
 use stayfound_core::cluster::OperatorIndex;
 use stayfound_core::cluster::authorisation::{
     Authorisation, AuthorisationError, ClusterId, message, sign,
@@ -312,4 +314,45 @@ fn a_signature_of_the_consensus_layer_authorises_nothing() {
     let all = SecretKey::weigh(&cluster.of(0), &keys.weights(0..3)).unwrap();
     let theirs = Authorisation::Combined(all.sign(Domain::ETH2, &said).to_bytes());
     assert_eq!(cluster.verify(&theirs, 0, &said, 1), Err(AuthorisationError::Combined));
+}
+
+/// Word for word from `docs/manifest.md`: what others sign and verify must stay the same.
+#[test]
+fn authorisations_are_what_the_documentation_says() {
+    let (cluster, key) = (three_of_four(), enr_key(1));
+    let text = b"stayfound/1: the holder of these validator key shares authorises the ENR public \
+        key below to speak for this operator in this cluster, and nothing else";
+    assert_eq!(text.len(), 150);
+    let parts: [&[u8]; 7] =
+        [text, &[0, 1], &4u64.to_be_bytes(), b"6F7A", &[7; 32], &[0, 2], key.as_bytes()];
+    let said = message(&id(), OperatorIndex(2), &key);
+    assert_eq!(said, parts.concat());
+    let own = message(&ClusterId::Own([9; 32]), OperatorIndex(2), &key);
+    assert_eq!(own, [&text[..], &[0, 2], &[9; 32], &[0, 2], key.as_bytes()].concat());
+
+    let mut hash = Sha256::new_with_prefix("stayfound key shares");
+    [3u64, 4, 3].iter().for_each(|count| hash.update(count.to_be_bytes()));
+    for validator in &cluster.validators {
+        hash.update(validator.public_key);
+        validator.shares.iter().for_each(|share| hash.update(share));
+    }
+    let transcript = hash.finalize();
+    let weight = |validator: u64| {
+        let hash = Sha256::new_with_prefix("stayfound weight ")
+            .chain_update(9u64.to_be_bytes())
+            .chain_update("validator")
+            .chain_update(transcript)
+            .chain_update(validator.to_be_bytes());
+        hash.finalize()[..16].to_vec()
+    };
+    let weights: Vec<u8> = (0..3).flat_map(weight).collect();
+    let tag = b"STAYFOUND-AUTHORISATION-V01-CS01-with-BLS12381G2_XMD:SHA-256_SSWU_RO_";
+    let signatures = cluster.of(2).into_iter().map(|secret| {
+        let secret = blst::min_pk::SecretKey::from_bytes(&secret.to_bytes()).unwrap();
+        secret.sign(&said, tag, &[])
+    });
+    let signatures: Vec<_> = signatures.collect();
+    let combined = signatures.mult(&weights, 128).to_signature().compress();
+    let ours = sign(&cluster.keys(), &cluster.of(2), &said);
+    assert_eq!(ours, Some(Authorisation::Combined(combined)));
 }

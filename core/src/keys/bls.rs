@@ -75,8 +75,9 @@ impl From<BLST_ERROR> for PointError {
 }
 
 /// A secret key: a share of a validator's, or a validator's own. Erased when dropped.
+// On the heap: whoever moves a key moves a pointer, and leaves no copy of the scalar behind.
 #[derive(Clone)]
-pub struct SecretKey(min_pk::SecretKey);
+pub struct SecretKey(Box<min_pk::SecretKey>);
 
 impl SecretKey {
     /// The key with this scalar, 32 bytes big endian.
@@ -85,7 +86,7 @@ impl SecretKey {
     /// [`PointError::ScalarOutOfRange`].
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, PointError> {
         let key = min_pk::SecretKey::from_bytes(bytes);
-        key.map(Self).map_err(|_| PointError::ScalarOutOfRange)
+        key.map(|key| Self(Box::new(key))).map_err(|_| PointError::ScalarOutOfRange)
     }
 
     /// 32 bytes big endian. Whoever takes them erases them.

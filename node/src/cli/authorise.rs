@@ -1,8 +1,8 @@
 //! `stayfound authorise`: an operator's key shares sign its ENR public key.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -73,6 +73,10 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     verified(&file)?;
     let Content::Lock(lock) = &file.content else { unreachable!("it was read as a lock") };
     let key = keyfile::read(&key)?;
+    // Opening the keystores may take minutes.
+    if let Some(out) = out.as_ref().filter(|out| out.symlink_metadata().is_ok()) {
+        return Err(unwritten(out, &io::ErrorKind::AlreadyExists.into()));
+    }
     let directory = Directory::open(&keystores)?;
     let password = match directory.needs_password() {
         true => Some(ask()?),
@@ -102,19 +106,21 @@ fn ask() -> Result<Password, Failure> {
     Ok(password)
 }
 
-/// Makes a file that is not there yet.
+/// Makes a file that is not there yet, whole or not at all.
 pub(super) fn write_new(path: &Path, content: &[u8]) -> Result<(), Failure> {
     let made = OpenOptions::new().write(true).create_new(true).open(path);
-    let written = made.and_then(|mut file| {
-        file.write_all(content)?;
-        file.sync_all()
-    });
-    written.map_err(|why| {
-        Failure::running(format!(
-            "{} cannot be written: {why}; nothing is overwritten: name another file with --out",
-            path.display()
-        ))
+    let mut file = made.map_err(|why| unwritten(path, &why))?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(|why| {
+        let _ = fs::remove_file(path); // half of it would be in the way of the next
+        unwritten(path, &why)
     })
+}
+
+fn unwritten(path: &Path, why: &io::Error) -> Failure {
+    Failure::running(format!(
+        "{} cannot be written: {why}; nothing is overwritten: name another file with --out",
+        path.display()
+    ))
 }
 
 /// The shares of one operator, of every validator, in their order.

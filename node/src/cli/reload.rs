@@ -57,21 +57,19 @@ impl Requests {
         std::future::pending().await
     }
 
-    /// Reads the file anew whenever that is asked for, and puts what it says in force; `refused` is
-    /// told why, where it is not.
+    /// Reads the file anew whenever that is asked for, and puts what it says in force; `told` gets
+    /// that, or why it is not.
     pub(super) async fn serve(
         mut self,
         cluster: Source,
         verdicts: Verdicts,
         before: &Manifest,
         mesh: &Mesh,
-        refused: impl Fn(&Refused),
+        told: impl Fn(Result<&Manifest, &Refused>),
     ) -> Infallible {
         loop {
             self.next().await;
-            if let Err(why) = reload(&cluster, &verdicts, before, mesh).await {
-                refused(&why);
-            }
+            told(reload(&cluster, &verdicts, before, mesh).await.as_ref());
         }
     }
 }
@@ -81,7 +79,7 @@ async fn reload(
     verdicts: &Verdicts,
     before: &Manifest,
     mesh: &Mesh,
-) -> Result<(), Refused> {
+) -> Result<Manifest, Refused> {
     let file = cluster.path.clone();
     let (cluster, verdicts) = (cluster.clone(), verdicts.clone());
     let manifest: Manifest = match spawn_blocking(move || cluster.load(&verdicts)).await {
@@ -95,8 +93,8 @@ async fn reload(
         };
         return Err(Refused::OtherCluster(file, id));
     }
-    mesh.load(manifest).await.map_err(Refused::Ended)?;
-    Ok(())
+    mesh.load(manifest.clone()).await.map_err(Refused::Ended)?;
+    Ok(manifest)
 }
 
 /// A uuid outlives edits of a lock. Without one, the id, or the lock's hash, must be the same.

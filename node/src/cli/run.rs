@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -12,6 +13,7 @@ use stayfound_core::cluster::{Manifest, OperatorIndex};
 use stayfound_core::discovery::Settings;
 use stayfound_core::record::Signed;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
 
 use super::node::{self, parse_node};
@@ -21,7 +23,7 @@ use super::reload::{Refused, Requests};
 use super::report::{self, hex};
 use super::{Failure, LAST_WITHIN, stop_requested};
 use crate::cluster::{Kind, Verdicts};
-use crate::config::{Checked, Config, Demand, Hint, Source, parse_address};
+use crate::config::{Checked, Config, ConfigError, Demand, Hint, Source, parse_address};
 use crate::mesh::Mesh;
 use crate::status::{Status, name};
 
@@ -128,16 +130,25 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let cluster = arguments.cluster.source(demand);
     let verdicts = Verdicts::of(&data_dir);
-    let config = Config { cluster: cluster.clone(), key, data_dir, listen, external, hints };
-    let progress = Progress::new("parts of the lock or manifest verified");
-    let checked = config.check(|done, of| progress.tell(done, of));
-    progress.end();
-    let Checked { key, manifest, own, hints, store } = checked?;
+    let config = Config {
+        cluster: cluster.clone(),
+        key,
+        data_dir,
+        listen,
+        external: external.clone(),
+        hints,
+    };
+    let checked = tokio::select! {
+        checked = check(config) => checked?,
+        // What is being verified is left to the end of the process.
+        () = &mut stop => return Ok(()),
+    };
+    let Checked { key, manifest, own, hints, store } = checked;
     let mut builder = Mesh::builder(key, manifest.clone()).listen(listen).store(Box::new(store));
     if !no_discovery {
         builder = builder.discovery(Settings { boot, ..Settings::default() });
     }
-    for address in config.external {
+    for address in external {
         builder = builder.external(address);
     }
     for (operator, address) in hints {
@@ -147,10 +158,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let status = mesh.status();
     let missed = move |lines| format!("{}\n", missed(lines, &status.borrow()));
     let out = json.then(|| Printer::new(io::stdout(), missed)).transpose()?;
-    let teller = Teller { manifest, own, out };
+    let teller = Teller { manifest, kind: cluster.kind, own, out };
     let ended = tokio::select! {
         told = teller.tell_all(&mesh) => Some(told),
-        never = reloads.serve(cluster, verdicts, &teller.manifest, &mesh, |why| teller.refused(why)) => {
+        never = reloads.serve(cluster, verdicts, &teller.manifest, &mesh, |outcome| teller.reloaded(outcome)) => {
             match never {}
         }
         () = &mut stop => None,
@@ -165,20 +176,37 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
+/// Looks at everything, which may take minutes, on a thread on which that holds nothing up.
+async fn check(config: Config) -> Result<Checked, ConfigError> {
+    let looking = spawn_blocking(move || {
+        let progress = Progress::new("parts of the lock or manifest verified");
+        let checked = config.check(|done, of| progress.tell(done, of));
+        progress.end();
+        checked
+    });
+    looking.await.unwrap_or_else(|panicked| resume_unwind(panicked.into_panic()))
+}
+
 /// Tells people, through the log, and programs, as JSON, what happens.
 struct Teller {
     manifest: Manifest,
+    /// What it was read from.
+    kind: Kind,
     own: OperatorIndex,
     /// Standard output, if JSON is wanted there.
     out: Option<Printer>,
 }
 
 /// On whose word the operators' keys speak.
-fn authorities(manifest: &Manifest) -> String {
+fn authorities(kind: Kind, manifest: &Manifest) -> String {
+    let word = match kind {
+        Kind::Manifest => "of whoever built the manifest alone",
+        Kind::Lock | Kind::Authorisation => "of the lock alone",
+    };
     let all = manifest.operators();
     let by_shares = all.iter().filter(|operator| operator.authority == Authority::Shares).count();
     match by_shares {
-        0 => "verified; every operator's ENR key stands on the word of the lock alone".into(),
+        0 => format!("verified; every operator's ENR key stands on the word {word}"),
         _ if by_shares == all.len() => {
             "verified; every operator's ENR key is authorised by its key shares".into()
         }
@@ -187,7 +215,7 @@ fn authorities(manifest: &Manifest) -> String {
             let others: Vec<_> = others.map(|operator| operator.index.to_string()).collect();
             format!(
                 "verified; the ENR keys of {by_shares} of {} operators are authorised by their key \
-                 shares, those of {} stand on the word of the lock alone",
+                 shares, those of {} stand on the word {word}",
                 all.len(),
                 others.join(", ")
             )
@@ -234,12 +262,7 @@ impl Teller {
         // What stands in a file may hold anything, and a terminal obeys some of it.
         let (called, uuid) = (manifest.name().escape_debug(), manifest.uuid().escape_debug());
         info!("cluster \"{called}\", uuid {uuid}, lock hash {lock_hash}");
-        match manifest.is_verified() {
-            true => info!("{}", authorities(manifest)),
-            false => warn!(
-                "NOT VERIFIED (--no-verify): whoever wrote the lock or manifest decides who is let in"
-            ),
-        }
+        self.believed(manifest);
         let own_name = status.operator(self.own).map(|own| name(&own.node_id));
         let (own, own_name) = (self.own, own_name.unwrap_or_default());
         info!(
@@ -259,6 +282,23 @@ impl Teller {
         });
         let members = json!({ "cluster": cluster, "listen": listen, "status": status });
         self.print(&report::line("started", members));
+    }
+
+    /// How far what is in force can be believed.
+    fn believed(&self, manifest: &Manifest) {
+        match manifest.is_verified() {
+            true => info!("{}", authorities(self.kind, manifest)),
+            false => warn!(
+                "NOT VERIFIED (--no-verify): whoever wrote the lock or manifest decides who is let in"
+            ),
+        }
+    }
+
+    fn reloaded(&self, outcome: Result<&Manifest, &Refused>) {
+        match outcome {
+            Ok(manifest) => self.believed(manifest),
+            Err(why) => self.refused(why),
+        }
     }
 
     fn refused(&self, why: &Refused) {

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use stayfound::core::cluster::authorisation::ClusterId;
 use stayfound::core::cluster::manifest::Document;
+#[cfg(target_os = "linux")]
+use stayfound::core::cluster::shares::VALIDATORS_MAX;
 
 use super::process::{Process, assert_says, end_of, snapshot, stayfound, wait_for};
 
@@ -215,6 +217,11 @@ fn keystores_that_do_not_fit_are_named() {
     assert_eq!(code, Some(1));
     assert_says(&err, &["there.json", "nothing is overwritten"]);
     assert_eq!(fs::read_to_string(made.path("there.json")).expect("reads"), "something");
+    // That is found before the keystores are opened, which may take minutes.
+    fs::write(&ours[1].1, "wrong").expect("writes");
+    let (code, _, err) = made.authorise(keystores, key, "there.json");
+    assert_eq!(code, Some(1));
+    assert_says(&err, &["there.json", "nothing is overwritten"]);
 }
 
 #[test]
@@ -348,14 +355,45 @@ fn a_verdict_is_remembered_of_these_very_bytes() {
     assert_eq!(ended.code, Some(5), "{}", ended.err);
 }
 
+/// The largest cluster there is takes long to look at.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_node_stops_when_asked_while_it_verifies() {
+    let made = Made::new("stopped");
+    let sound = fs::read(made.path("cluster-manifest.json")).expect("reads");
+    let mut document = Document::read(&sound).expect("a manifest");
+    document.validators = vec![document.validators[0].clone(); VALIDATORS_MAX];
+    fs::write(made.path("large.json"), document.to_json()).expect("writes");
+    let node = made.run("--manifest", "large.json", "node0/charon-enr-private-key", &[]);
+    node.wait_until_it_catches_term();
+    node.signal("TERM");
+    // It would be refused (2): a validator must not be there twice.
+    let ended = node.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+}
+
 /// Clusters without a lock have no uuid by which they could be told apart.
 #[cfg(unix)]
 #[test]
-fn a_running_node_takes_no_manifest_of_another_cluster() {
+fn a_running_node_says_what_it_takes_and_takes_nothing_of_another_cluster() {
     let made = Made::new("own id");
     let sound = fs::read(made.path("cluster-manifest.json")).expect("reads");
     let mut document = Document::read(&sound).expect("a manifest");
     document.operators.iter_mut().for_each(|operator| operator.authorisation = None);
+    // Nobody's authority goes unnoticed.
+    let stripped = document.to_json();
+    let (file, key) = ("cluster-manifest.json", "node0/charon-enr-private-key");
+    let node = made.run("--manifest", file, key, &[]);
+    wait_for(&node.err, "every operator's ENR key is authorised by its key shares");
+    wait_for(&node.err, "listening at");
+    fs::write(made.path(file), stripped).expect("writes");
+    node.signal("HUP");
+    wait_for(
+        &node.err,
+        "every operator's ENR key stands on the word of whoever built the manifest",
+    );
+    node.signal("TERM");
+    assert_eq!(node.end().code, Some(0));
     let mut put = |id: u8| {
         document.cluster = ClusterId::Own([id; 32]);
         fs::write(made.path("own.json"), document.to_json()).expect("writes");

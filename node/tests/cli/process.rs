@@ -153,6 +153,24 @@ impl Process {
     pub fn signal(&self, name: &str) {
         send(&self.child, name);
     }
+
+    /// Until SIGTERM no longer kills it: from then on it has to stop by itself.
+    #[cfg(target_os = "linux")]
+    pub fn wait_until_it_catches_term(&self) {
+        const TERM: u64 = 1 << (15 - 1);
+        let begin = std::time::Instant::now();
+        loop {
+            let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+            let status = status.expect("it runs");
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+            if caught.expect("a mask of signals") & TERM != 0 {
+                return;
+            }
+            assert!(begin.elapsed() < DEADLINE, "it never catches SIGTERM");
+            thread::yield_now();
+        }
+    }
 }
 
 impl Drop for Process {

@@ -105,7 +105,7 @@ impl Document {
                 Some(Err(why)) => Check::failed(name, why),
                 None => Check::not_applicable(
                     name,
-                    "there is none: its key speaks on the word of the lock alone",
+                    "there is none: its key speaks on the word of whoever built the manifest alone",
                 ),
             });
         }

@@ -23,7 +23,7 @@ impl Scalar {
     pub const BITS: usize = 255;
 
     pub(super) fn from_secret(key: &SecretKey) -> Self {
-        let scalar: &blst_scalar = (&key.0).into();
+        let scalar: &blst_scalar = (&*key.0).into();
         Self::from_reduced(scalar)
     }
 
@@ -31,7 +31,8 @@ impl Scalar {
     pub(super) fn to_secret(&self) -> Option<SecretKey> {
         let mut bytes = self.to_little_endian();
         bytes.reverse();
-        let key = min_pk::SecretKey::from_bytes(&bytes).ok().map(SecretKey);
+        let key = min_pk::SecretKey::from_bytes(&bytes).ok();
+        let key = key.map(|key| SecretKey(Box::new(key)));
         bytes.zeroize();
         key
     }
