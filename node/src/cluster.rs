@@ -7,8 +7,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
-use stayfound_core::cluster::check::{Check, Verdict};
-use stayfound_core::cluster::lock::{LOCK_BYTES_MAX, Lock, LockError};
+use stayfound_core::cluster::check::{Check, Outcome, Verdict};
+use stayfound_core::cluster::lock::{AGGREGATE, LOCK_BYTES_MAX, Lock, LockError};
 use stayfound_core::cluster::manifest::{AuthorisationFile, Document, DocumentError};
 use stayfound_core::cluster::{Manifest, ManifestError};
 
@@ -67,6 +67,8 @@ pub enum ClusterFileError {
     Manifest(PathBuf, DocumentError),
     /// It can be read, but its operators are no cluster.
     NoCluster(Kind, PathBuf, ManifestError),
+    /// A lock that nobody signed.
+    Unsigned(PathBuf),
     /// These checks failed.
     Refused(Kind, PathBuf, Vec<Check>),
 }
@@ -182,6 +184,20 @@ impl ClusterFile {
         manifest.map_err(|why| ClusterFileError::NoCluster(self.kind(), self.path.clone(), why))
     }
 
+    /// That somebody signed it, if it is a lock. charon reads locks of its first versions without
+    /// any signature, and then looks at nothing that anybody could not have written: such a lock is
+    /// for who insists on it.
+    ///
+    /// # Errors
+    /// [`ClusterFileError::Unsigned`].
+    pub fn is_signed(&self, verdict: &Verdict) -> Result<(), ClusterFileError> {
+        let is_passed = |check: &Check| check.name == AGGREGATE && check.outcome == Outcome::Passed;
+        match self.kind() == Kind::Lock && !verdict.checks.iter().any(is_passed) {
+            true => Err(ClusterFileError::Unsigned(self.path.clone())),
+            false => Ok(()),
+        }
+    }
+
     /// That nothing failed.
     ///
     /// # Errors
@@ -270,6 +286,13 @@ impl fmt::Display for ClusterFileError {
                 f,
                 "the {} file {}: {why}; take an unaltered copy from another operator of the cluster",
                 kind.as_str(),
+                path.display()
+            ),
+            Self::Unsigned(path) => write!(
+                f,
+                "nobody signed the lock file {}: it has no signature aggregate, as locks of charon's \
+                 first versions may have none, so anybody may have written it; if you know where it \
+                 comes from, give --no-verify",
                 path.display()
             ),
             Self::Refused(kind, path, failed) => {

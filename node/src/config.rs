@@ -257,6 +257,7 @@ impl Demand {
             demanded.require_authorisation();
         }
         file.holds(&demanded)?;
+        file.is_signed(&verdict)?;
         Ok((manifest.with_verdict(&verdict), is_fresh.then_some(verdict)))
     }
 }

@@ -19,7 +19,7 @@ mod json;
 mod verify;
 
 pub use error::LockError;
-pub use verify::{Part, Partial};
+pub use verify::{AGGREGATE, Part, Partial};
 
 /// The largest lock file worth opening; a driver refuses a larger one unread.
 ///

@@ -6,7 +6,8 @@ use std::io;
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 
-use stayfound_core::cluster::Manifest;
+use stayfound_core::cluster::authorisation::Authority;
+use stayfound_core::cluster::{Manifest, Operator, OperatorIndex};
 use tokio::task::spawn_blocking;
 
 use super::report::hex;
@@ -28,6 +29,8 @@ pub(super) enum Refused {
     File(ClusterFileError),
     /// It is another cluster's: its uuid, or the id of one that has none.
     OtherCluster(PathBuf, String),
+    /// This operator was authorised by its shares and is not any more.
+    Downgrade(PathBuf, OperatorIndex),
     /// The node has ended.
     Ended(MeshError),
 }
@@ -67,9 +70,14 @@ impl Requests {
         mesh: &Mesh,
         told: impl Fn(Result<&Manifest, &Refused>),
     ) -> Infallible {
+        let mut in_force = before.clone();
         loop {
             self.next().await;
-            told(reload(&cluster, &verdicts, before, mesh).await.as_ref());
+            let loaded = reload(&cluster, &verdicts, &in_force, mesh).await;
+            told(loaded.as_ref());
+            if let Ok(loaded) = loaded {
+                in_force = loaded;
+            }
         }
     }
 }
@@ -93,6 +101,9 @@ async fn reload(
         };
         return Err(Refused::OtherCluster(file, id));
     }
+    if let Some(operator) = downgraded(before, &manifest) {
+        return Err(Refused::Downgrade(file, operator));
+    }
     mesh.load(manifest.clone()).await.map_err(Refused::Ended)?;
     Ok(manifest)
 }
@@ -102,6 +113,16 @@ fn is_same_cluster(before: &Manifest, next: &Manifest) -> bool {
     before.uuid() == next.uuid() && (!next.uuid().is_empty() || before.hash() == next.hash())
 }
 
+/// An operator whose key shares had spoken, and no longer do: the word of a file alone must not
+/// take the place of theirs unnoticed.
+fn downgraded(before: &Manifest, next: &Manifest) -> Option<OperatorIndex> {
+    let by_shares = |it: &&Operator| it.authority == Authority::Shares;
+    let mut before = before.operators().iter().filter(by_shares);
+    let is_by_lock =
+        |it: &&Operator| next.get(it.index).is_some_and(|next| next.authority == Authority::Lock);
+    before.find(is_by_lock).map(|operator| operator.index)
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -109,6 +130,13 @@ impl fmt::Display for Refused {
             Self::OtherCluster(file, id) => write!(
                 f,
                 "{} is of another cluster ({id}); to run for that one, start a node with it",
+                file.display(),
+            ),
+            Self::Downgrade(file, operator) => write!(
+                f,
+                "{}: the ENR key of operator {operator} was authorised by its key shares, and in this \
+                 file it is not; let the operator authorise it (stayfound authorise), or start the \
+                 node anew with this file if that is meant",
                 file.display(),
             ),
             Self::Ended(error) => error.fmt(f),

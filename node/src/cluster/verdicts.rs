@@ -15,7 +15,7 @@ const NAME: &str = "verdict.json";
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// The memory of one data directory: of the last file that was verified there. Who can write into
-/// it can write into the database as well.
+/// it can have a file believed: it is for the user of the node alone, as the key is.
 #[derive(Clone, Debug)]
 pub struct Verdicts(PathBuf);
 

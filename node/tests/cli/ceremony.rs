@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use stayfound::core::cluster::authorisation::ClusterId;
+use stayfound::core::cluster::lock::{Lock, Papers};
 use stayfound::core::cluster::manifest::Document;
 #[cfg(target_os = "linux")]
 use stayfound::core::cluster::shares::VALIDATORS_MAX;
+use stayfound::core::cluster::version::Version;
 
 use super::process::{Process, assert_says, end_of, snapshot, stayfound, wait_for};
 
@@ -388,6 +390,11 @@ fn a_running_node_says_what_it_takes_and_takes_nothing_of_another_cluster() {
     wait_for(&node.err, "listening at");
     fs::write(made.path(file), stripped).expect("writes");
     node.signal("HUP");
+    let said = wait_for(&node.err, "the manifest in force stays");
+    assert_says(&said, &["operator 0 was authorised by its key shares", "in this file it is not"]);
+    node.signal("TERM");
+    assert_eq!(node.end().code, Some(0));
+    let node = made.run("--manifest", file, key, &[]);
     wait_for(
         &node.err,
         "every operator's ENR key stands on the word of whoever built the manifest",
@@ -410,6 +417,28 @@ fn a_running_node_says_what_it_takes_and_takes_nothing_of_another_cluster() {
     wait_for(&node.out, "\"event\":\"manifest\"");
     node.signal("TERM");
     assert_eq!(node.end().code, Some(0));
+}
+
+/// charon reads locks of its first versions without a signature: anybody could have written them.
+#[test]
+fn a_lock_that_nobody_signed_is_run_for_who_insists() {
+    let made = Made::new("unsigned");
+    let sound = fs::read(made.path("cluster-lock.json")).expect("reads");
+    let mut lock = Lock::read(&sound).expect("a lock");
+    let definition = &mut lock.definition;
+    definition.version = Version::V1_1;
+    definition.addresses.truncate(1);
+    definition.target_gas_limit = 0;
+    lock.papers.iter_mut().for_each(|papers| *papers = Papers::default());
+    lock.signature_aggregate.clear();
+    lock.node_signatures.clear();
+    lock.set_hashes();
+    fs::write(made.path("unsigned.json"), lock.to_json()).expect("writes");
+    let (code, value) = look("verify", &made.path("unsigned.json"));
+    assert_eq!((code, &value["passed"]), (Some(0), &true.into()), "{value}");
+    let ended = made.run("--lock", "unsigned.json", "node0/charon-enr-private-key", &[]).end();
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+    assert_says(&ended.err, &["nobody signed the lock file", "--no-verify"]);
 }
 
 #[test]

@@ -14,7 +14,8 @@ use super::{Lock, record};
 use crate::keys::PublicKey;
 use crate::keys::bls::{self, Domain, KeySum, Signed, verify_all};
 
-const AGGREGATE: &str = "signature aggregate";
+/// The check that somebody who holds the key shares signed the lock at all.
+pub const AGGREGATE: &str = "signature aggregate";
 const REGISTRATIONS: &str = "builder registrations";
 const NODE_SIGNATURES: &str = "node signatures";
 
