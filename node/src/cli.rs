@@ -37,6 +37,7 @@ mod progress;
 mod reload;
 mod report;
 mod run;
+mod silence;
 
 /// How long a node is given to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
@@ -46,7 +47,7 @@ const LAST_WITHIN: Duration = Duration::from_millis(300);
 /// Keeps the operators of a distributed-validator cluster findable for one another, however their
 /// addresses move.
 #[derive(Parser)]
-#[command(name = "stayfound", version, max_term_width = 100)]
+#[command(name = "stayfound", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -66,6 +67,15 @@ enum Command {
     #[command(subcommand)]
     Manifest(manifest::Command),
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  stayfound devnet                                   a cluster on this machine, that moves and heals
+  stayfound ceremony --out cluster                   keys, lock and manifest of a test cluster
+  stayfound manifest verify .charon/cluster-lock.json
+  stayfound run --lock .charon/cluster-lock.json --key .charon/charon-enr-private-key \\
+    --data-dir /var/lib/stayfound --hint 0=198.51.100.7:3610
+  stayfound run --help                               more, of each command";
 
 /// Why a command ended without doing what it was asked.
 #[derive(Debug)]

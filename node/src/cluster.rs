@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
-use stayfound_core::cluster::check::{Check, Outcome, Verdict};
+use stayfound_core::cluster::check::{Check, Outcome, REQUIRED, Verdict};
 use stayfound_core::cluster::lock::{AGGREGATE, LOCK_BYTES_MAX, Lock, LockError};
 use stayfound_core::cluster::manifest::{AuthorisationFile, Document, DocumentError};
 use stayfound_core::cluster::{Manifest, ManifestError};
@@ -61,6 +61,8 @@ pub enum ClusterFileError {
     Size(Kind, PathBuf),
     /// The file is no JSON object. Nothing of it is shown: it may be the key.
     NotAnObject(Kind, PathBuf),
+    /// It is a lock where a manifest is to be, or a manifest where a lock is to be.
+    OtherKind(Kind, PathBuf),
     /// It is no lock.
     Lock(PathBuf, LockError),
     /// It is no manifest.
@@ -101,7 +103,11 @@ impl ClusterFile {
     /// [`Refused`](ClusterFileError::Refused).
     pub fn read(kind: Kind, path: &Path) -> Result<Self, ClusterFileError> {
         let json = read(kind, path)?;
-        Self::parse(kind, path, &json)
+        let other = if kind == Kind::Lock { Kind::Manifest } else { Kind::Lock };
+        Self::parse(kind, path, &json).map_err(|why| match Self::parse(other, path, &json) {
+            Ok(_) => ClusterFileError::OtherKind(other, path.into()),
+            Err(_) => why,
+        })
     }
 
     /// Reads a file of either kind, whichever it is.
@@ -280,6 +286,18 @@ impl fmt::Display for ClusterFileError {
                 kind.usual_name(),
                 kind = kind.as_str()
             ),
+            Self::OtherKind(Kind::Lock, path) => write!(
+                f,
+                "{} is a lock, not a manifest: stayfound run takes it with --lock",
+                path.display()
+            ),
+            Self::OtherKind(_, path) => write!(
+                f,
+                "{} is a manifest, not a lock: stayfound run takes it with --manifest; elsewhere give \
+                 the path of {}",
+                path.display(),
+                Kind::Lock.usual_name()
+            ),
             Self::Lock(path, why) => write!(f, "the lock file {}: {why}", path.display()),
             Self::Manifest(path, why) => write!(f, "the manifest file {}: {why}", path.display()),
             Self::NoCluster(kind, path, why) => write!(
@@ -296,13 +314,19 @@ impl fmt::Display for ClusterFileError {
                 path.display()
             ),
             Self::Refused(kind, path, failed) => {
-                write!(
-                    f,
-                    "the {} file {} does not hold; take an unaltered copy from another operator of \
-                     the cluster (stayfound manifest verify shows every check)",
-                    kind.as_str(),
-                    path.display()
-                )?;
+                let lacks_authorisations = failed.iter().all(|check| check.name == REQUIRED);
+                let advice = match lacks_authorisations {
+                    true => {
+                        "have every operator authorise its key (stayfound authorise), and run from \
+                         a manifest with all of it (stayfound manifest build)"
+                    }
+                    false => {
+                        "take an unaltered copy from another operator of the cluster (stayfound \
+                         manifest verify shows every check)"
+                    }
+                };
+                let (kind, path) = (kind.as_str(), path.display());
+                write!(f, "the {kind} file {path} does not hold; {advice}")?;
                 failed.iter().try_for_each(|check| write!(f, "\n  {check}"))
             }
         }

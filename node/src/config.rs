@@ -381,9 +381,9 @@ impl fmt::Display for ConfigError {
             ),
             Self::CharonsDirectory(data_dir, charons) => write!(
                 f,
-                "--data-dir {} would write into {}, the directory of charon's files, which \
-                 stayfound only reads; give a directory elsewhere, or an empty one in it that you \
-                 made yourself",
+                "--data-dir {} would write into {}, the directory of charon's files (where the lock \
+                 or the key is), which stayfound only reads; give a directory elsewhere, or an \
+                 empty one in it that you made yourself",
                 data_dir.display(),
                 charons.display()
             ),

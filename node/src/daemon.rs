@@ -168,8 +168,7 @@ impl Daemon {
         }
         daemon.step(Input::Bound { local });
         daemon.send_all();
-        let operator = daemon.node.own_index().expect("whoever is no operator does not start");
-        info!(%local, %operator, "started");
+        info!(%local, "started");
         Ok(daemon)
     }
 

@@ -1,5 +1,5 @@
 //! What the public conformance suite of discv5 asks, anew: seven questions of a stranger's to a
-//! running `stayfound bootnode`, which each test starts afresh.
+//! running `stayfound bootnode`, which each test starts afresh; and two that are proposed for it.
 
 #![cfg(target_os = "linux")] // elsewhere 127.0.0.2 is no address of the host
 
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use stayfound_core::discovery::message::{Distances, Message, Records, RequestId};
 use stayfound_core::discovery::packet::PACKET_BYTES_MAX;
 use stayfound_core::keys::SecretKey;
-use stayfound_core::record::{Claimed, Signed};
+use stayfound_core::record::{Claimed, Endpoints, Signed};
 use stayfound_tests::client::{Challenge, Client, Peer, Session};
 use tempfile::TempDir;
 
@@ -308,6 +308,37 @@ fn findnode_zero_distance() {
     let (node, at) = (BootNode::start(), bind(LISTEN_1));
     let mut tester = Tester::new(&node);
     assert_eq!(tester.finds(&at, &[0]), std::slice::from_ref(&node.record));
+}
+
+#[test]
+fn findnode_wrong_ip() {
+    let (node, first, second) = (BootNode::start(), bind(LISTEN_1), bind(LISTEN_2));
+    let mut tester = Tester::new(&node);
+    tester.pings(&first);
+    let find = Message::FindNode { id: tester.id(), distances: Distances::from(&[0][..]) };
+    tester.send(&second, &find);
+    let said = tester.read(&second);
+    assert!(matches!(said, Some(Said::Challenge(..))), "{said:?}");
+    assert_eq!(tester.read(&second), None, "who has not proved where it is is told nothing");
+    assert_eq!(tester.finds(&first, &[0]), std::slice::from_ref(&node.record));
+}
+
+#[test]
+fn unsolicited_nodes() {
+    let (node, at) = (BootNode::start(), bind(LISTEN_1));
+    let mut tester = Tester::new(&node);
+    tester.pings(&at);
+    let key = SecretKey::from_bytes(&[0x77; 32]).unwrap();
+    let nowhere = bind(LISTEN_1); // held, so that nobody else answers there
+    let stranger = Signed::sign(&key, 1, &Endpoints::at([nowhere.local_addr().unwrap()]));
+    let records = Records::from(std::slice::from_ref(&stranger));
+    let told = Message::Nodes { id: tester.id(), total: 1, records };
+    tester.send(&at, &told);
+    assert_eq!(tester.read(&at), None);
+    assert_eq!(receive(&nowhere, node.at()), None, "nobody is asked of whom nobody wanted to hear");
+    let distance = stranger.node_id().log_distance(&node.record.node_id());
+    assert_eq!(tester.finds(&at, &[distance]), []);
+    tester.pings(&at);
 }
 
 #[test]

@@ -182,7 +182,11 @@ impl Outcome {
                 text.push_str(&format!("{entry}\n"));
             }
         }
-        let verdict = if self.code() == 0 { self.verdict() } else { self.failure() };
+        let twice = self.command.contains(" check ").then_some(", twice the same");
+        let verdict = match self.code() {
+            0 => self.verdict() + twice.unwrap_or_default(),
+            _ => self.failure(),
+        };
         text.push_str(&format!("{:<12} {verdict}\n", "verdict"));
         text.push_str(&format!("{:<12} {} in {until}\n", "events", trace.events()));
         text.push_str(&format!("{:<12} {:016x}", "trace", trace.hash()));

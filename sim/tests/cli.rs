@@ -31,6 +31,8 @@ fn every_event_is_printed_on_request() {
 fn many_seeds_end_in_a_count() {
     let output = sim(&["run", "--seeds", "0..3"]);
     assert_eq!(stdout(&output), "3 seeds, 0 failed\n");
+    let output = sim(&["check", "--seed", "1"]);
+    assert!(stdout(&output).contains("verdict      ok, twice the same\n"), "{}", stdout(&output));
     let output = sim(&["check", "--seeds", "0..2"]);
     assert_eq!(stdout(&output), "2 seeds, 0 failed\n");
     assert_eq!(output.status.code(), Some(0));

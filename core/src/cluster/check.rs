@@ -9,6 +9,9 @@ use super::authorisation::Authority;
 /// What the checks are: a verdict of other checks than these is none any more.
 pub const CHECKS_VERSION: u32 = 1;
 
+/// The check that every operator is authorised by its key shares, where that is demanded.
+pub const REQUIRED: &str = "required authorisation";
+
 /// How many faults of one kind a sentence names; the rest are counted.
 const NAMED_MAX: usize = 8;
 
@@ -58,7 +61,7 @@ impl Verdict {
                 format!("operator {index}: expected its key shares' authorisation, found none that holds")
             })
             .collect();
-        self.checks.push(Check::faultless("required authorisation", &missing));
+        self.checks.push(Check::faultless(REQUIRED, &missing));
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 4,
         value_parser = clap::value_parser!(u16).range(1..=256))]
     operators: u16,
-    /// How many of them must sign for a validator to sign [default: two thirds]
+    /// How many of them must sign for a validator to sign [default: two thirds, rounded up]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threshold: Option<u16>,
     /// How many validators
@@ -45,7 +45,8 @@ pub(super) struct Arguments {
     /// Make the same cluster whenever this text is given. Whoever knows it knows every secret
     #[arg(long, value_name = "TEXT", requires = "insecure_test_keys")]
     seed: Option<String>,
-    /// Keystores that open at once, for tests, and --seed. Anybody can guess such passwords and keys
+    /// For tests: keystores that open at once, with passwords and keys that anybody can guess.
+    /// --seed needs it
     #[arg(long)]
     insecure_test_keys: bool,
     /// Print one object of JSON
@@ -59,9 +60,13 @@ Examples:
   stayfound ceremony --operators 7 --out cluster --insecure-test-keys --seed one
 
 Writes for each operator what charon's .charon holds (cluster/node0/charon-enr-private-key,
-cluster-lock.json, validator_keys/), its authorisation and the manifest. Then, for operator 0:
+cluster-lock.json, validator_keys/), its authorisation and the manifest. Then, for operators 0 and 1
+on this machine (and 2 and 3 like 1):
   stayfound run --manifest cluster/node0/cluster-manifest.json \\
-    --key cluster/node0/charon-enr-private-key --data-dir data0
+    --key cluster/node0/charon-enr-private-key --data-dir data0 --listen 127.0.0.1:3610
+  stayfound run --manifest cluster/node1/cluster-manifest.json \\
+    --key cluster/node1/charon-enr-private-key --data-dir data1 --listen 127.0.0.1:3611 \\
+    --hint 0=127.0.0.1:3610
 
 Exit codes: 0 made; 1 a file cannot be written; 2 the command line makes no cluster, or the
 directory is not empty.";
@@ -102,11 +107,10 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let (lock_hash, out) = (hex(&cluster.lock.lock_hash), arguments.out.display().to_string());
     let uuid = cluster.lock.definition.uuid.clone();
     let text = format!(
-        "a cluster of {operators} operators (threshold {threshold}) and {validators} validators: \
-         uuid {uuid}, lock hash {lock_hash}\nin {out}: node0 to node{} (one for each operator), \
+        "a cluster: operators {operators}, threshold {threshold}, validators {validators}, uuid \
+         {uuid}, lock hash {lock_hash}\nin {out}: a directory for each operator from node0 on, \
          cluster-lock.json, cluster-manifest.json\nthese are test keys: whoever has this directory \
-         has every secret of the cluster",
-        operators - 1
+         has every secret of the cluster"
     );
     let value = json!({
         "out": out, "uuid": uuid, "lock_hash": lock_hash, "operators": operators,

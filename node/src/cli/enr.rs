@@ -17,10 +17,16 @@ use crate::keyfile::{self, KeyFileError};
 
 /// Read a record (ENR, EIP-778), or make one.
 #[derive(Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(super) enum Command {
     Show(Show),
     New(New),
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  stayfound enr show enr:-IS4...
+  stayfound enr new --key boot.key";
 
 /// Show everything in a record, and whether its signature is that of its key.
 #[derive(Args)]

@@ -123,6 +123,7 @@ fn tell(id: &NodeId, found: &Found, took: f64, json: bool) -> Result<(), Failure
         }
         return Err(Failure::running(match closest.len() {
             0 => "no boot node answers".to_owned(),
+            1 => format!("{id} is not found: the only node that answers does not know it"),
             asked => format!("{id} is not found: the {asked} nodes closest to it do not know it"),
         }));
     };

@@ -21,11 +21,20 @@ use crate::status::name;
 
 /// Build, verify or show a manifest: who belongs to a cluster, and on whose word.
 #[derive(Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(super) enum Command {
     Build(Build),
+    /// Check everything in a manifest or a lock of any version, and print a line for each check
     Verify(Look),
+    /// Show who belongs by a manifest or a lock, and on whose word; then what verify prints
     Show(Look),
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  stayfound manifest build --lock .charon/cluster-lock.json authorisation-*.json
+  stayfound manifest verify .charon/cluster-lock.json
+  stayfound manifest show cluster-manifest.json";
 
 /// Build a manifest from a lock and the operators' authorisations.
 #[derive(Args)]
@@ -57,7 +66,7 @@ Examples:
 
 Exit codes: 0 built; 1 the file cannot be written; 2 a file is not as it must be, or does not hold.";
 
-/// Look at everything in a manifest or a lock of any version, a line for each check.
+/// What is looked at.
 #[derive(Args)]
 #[command(after_help = LOOK_EXAMPLES)]
 pub(super) struct Look {
@@ -149,6 +158,9 @@ fn look(arguments: &Look, is_shown: bool) -> Result<(), Failure> {
         writeln!(text, "{}", line(check)).expect("a string takes everything");
     }
     let failed = verdict.failures().count();
+    if failed == 0 {
+        text += "every check passed, or does not apply";
+    }
     value["passed"] = (failed == 0).into();
     print(arguments.json, &value, text.trim_end())?;
     match failed {
@@ -167,8 +179,19 @@ fn line(check: &Check) -> String {
         Outcome::Failed(why) => ("FAILED", why.as_str()),
         Outcome::NotApplicable(why) => ("n/a", why.as_str()),
     };
-    // What stands in a file may hold anything, and a terminal obeys some of it.
-    format!("{word:6}  {}  {}", check.name, why.escape_debug()).trim_end().to_owned()
+    format!("{word:6}  {}  {}", check.name, printable(why)).trim_end().to_owned()
+}
+
+/// What stands in a file may hold anything, and a terminal obeys some of it; quotes it does not.
+fn printable(text: &str) -> String {
+    let mut printable = String::new();
+    for letter in text.chars() {
+        match letter {
+            '\'' | '"' => printable.push(letter),
+            letter => printable.extend(letter.escape_debug()),
+        }
+    }
+    printable
 }
 
 /// What a lock and a manifest both have.
@@ -194,8 +217,7 @@ impl Shown {
     fn text(&self, verdict: &Verdict) -> String {
         let mut text = String::new();
         let mut line = |name: &str, value: &str| {
-            writeln!(text, "{name:12}  {}", value.escape_debug())
-                .expect("a string takes everything");
+            writeln!(text, "{name:12}  {}", printable(value)).expect("a string takes everything");
         };
         line("version", &self.version);
         let document = match &self.cluster {
@@ -219,7 +241,7 @@ impl Shown {
             "required",
             match document.require_authorisation {
                 true => "every operator must be authorised by its shares",
-                false => "no authorisation",
+                false => "no authorisation: the word of the lock is enough",
             },
         );
         for ((place, operator), authority) in

@@ -52,10 +52,15 @@ pub(super) async fn stop(mesh: Mesh) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Prints an answer: as JSON, or as it is for people.
+/// Prints an answer: as JSON, or as it is for people. A reader that has seen enough (`| head`) is no
+/// failure.
 pub(super) fn print(json: bool, value: &Value, text: &str) -> io::Result<()> {
-    match json {
+    let printed = match json {
         true => writeln!(io::stdout(), "{value}"),
         false => writeln!(io::stdout(), "{text}"),
+    };
+    match printed {
+        Err(why) if why.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
     }
 }

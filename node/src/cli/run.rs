@@ -21,7 +21,7 @@ use super::printer::Printer;
 use super::progress::Progress;
 use super::reload::{Refused, Requests};
 use super::report::{self, hex};
-use super::{Failure, LAST_WITHIN, stop_requested};
+use super::{Failure, LAST_WITHIN, silence, stop_requested};
 use crate::cluster::{Kind, Verdicts};
 use crate::config::{Checked, Config, ConfigError, Demand, Hint, Source, parse_address};
 use crate::mesh::Mesh;
@@ -37,14 +37,16 @@ pub(super) struct Arguments {
     /// Whoever can write the file then decides who is let in
     #[arg(long, conflicts_with = "require_authorisation")]
     no_verify: bool,
-    /// Refuse to run unless every operator's ENR key is authorised by its key shares
+    /// Refuse to run unless every operator's ENR key is authorised by its key shares, as no lock
+    /// but a manifest can say
     #[arg(long)]
     require_authorisation: bool,
     /// charon's charon-enr-private-key of this operator. It is only read, and must be readable by
     /// its owner alone (chmod 600)
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// Where this node keeps its database; made if it is missing. Never charon's own directory
+    /// Where this node keeps its database; made if it is missing. Never charon's own directory, and
+    /// another for each key
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf,
     /// The UDP address to listen at: the one port to forward. [::] serves IPv4 as well
@@ -112,11 +114,12 @@ Examples:
     stayfound run --lock .charon/cluster-lock.json --key .charon/charon-enr-private-key \\
       --data-dir /var/lib/stayfound --external 192.0.2.1:40000
 
-Stops on Ctrl-C and SIGTERM. Reads the lock again on SIGHUP: whoever is no operator by it any more
-loses its link at once, and a file that is not as it must be changes nothing.
+Whoever starts for the first time knows nobody: give it a --hint or a --boot (what it has learned it
+keeps). Stops on Ctrl-C and SIGTERM. Reads the lock or manifest again on SIGHUP: whoever is no
+operator by it any more loses its link at once, and a file that is not as it must be changes nothing.
 RUST_LOG=stayfound=debug tells more.
 Exit codes: 0 stopped as asked; 1 failed while running; 2 the command line or a file that it
-names is not as it must be; 5 the key is that of no operator of the lock.";
+names is not as it must be; 5 the key is that of no operator of it.";
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let (stop, reloads) = (stop_requested()?, Requests::new()?);
@@ -144,6 +147,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         () = &mut stop => return Ok(()),
     };
     let Checked { key, manifest, own, hints, store } = checked;
+    silence::warn_of_unreachable(listen, &hints, &boot);
     let mut builder = Mesh::builder(key, manifest.clone()).listen(listen).store(Box::new(store));
     if !no_discovery {
         builder = builder.discovery(Settings { boot, ..Settings::default() });
@@ -151,8 +155,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     for address in external {
         builder = builder.external(address);
     }
-    for (operator, address) in hints {
-        builder = builder.hint(operator, address);
+    for (operator, address) in &hints {
+        builder = builder.hint(*operator, *address);
     }
     let mesh = builder.start().await?;
     let status = mesh.status();
@@ -164,6 +168,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         never = reloads.serve(cluster, verdicts, &teller.manifest, &mesh, |outcome| teller.reloaded(outcome)) => {
             match never {}
         }
+        never = silence::warn_when_alone(&mesh, &hints) => match never {},
         () = &mut stop => None,
     };
     node::stop(mesh).await?;

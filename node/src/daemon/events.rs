@@ -18,6 +18,9 @@ pub(super) fn log(event: &Event) {
         }
         Event::Linked { operator, remote } => info!(%operator, %remote, "linked"),
         Event::Lost { operator } => info!(%operator, "not linked any more"),
+        Event::Manifest { changes } if changes.is_empty() => {
+            info!("the lock or manifest was read again: the operators are the same");
+        }
         Event::Manifest { changes } => {
             info!(changes = changes.len(), "another manifest is in force");
             changes.iter().for_each(log_change);

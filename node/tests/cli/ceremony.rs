@@ -31,7 +31,7 @@ impl Made {
             seed,
         ]);
         assert_eq!(ended.code, Some(0), "{}", ended.err);
-        assert_says(&ended.out, &["4 operators (threshold 3)", "2 validators", "test keys"]);
+        assert_says(&ended.out, &["operators 4, threshold 3, validators 2", "test keys"]);
         made
     }
 
@@ -258,9 +258,21 @@ fn authorisations_that_do_not_fit_are_refused() {
     let ended = made.run("--manifest", "some.json", key, &["--require-authorisation"]).end();
     assert_eq!(ended.code, Some(2));
     assert_says(&ended.err, &["required authorisation", "operator 0", "operator 2", "operator 3"]);
+    assert_says(&ended.err, &["stayfound authorise"]);
     let ended = made.run("--lock", "cluster-lock.json", key, &["--require-authorisation"]).end();
     assert_eq!(ended.code, Some(2));
-    assert_says(&ended.err, &["required authorisation"]);
+    assert_says(&ended.err, &["required authorisation", "stayfound authorise"]);
+}
+
+/// As `| head` is.
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let made = Made::new("head");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = stayfound(&["manifest", "show", &made.path("cluster-manifest.json")]);
+    let ended = command.stdout(writer).output().expect("the binary starts");
+    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
 }
 
 #[cfg(unix)]
@@ -457,11 +469,11 @@ fn a_command_line_names_one_file_of_the_cluster() {
     let ended =
         made.run("--manifest", "cluster-lock.json", "node0/charon-enr-private-key", &[]).end();
     assert_eq!(ended.code, Some(2));
-    assert_says(&ended.err, &["the manifest file", "cluster_definition"]);
+    assert_says(&ended.err, &["is a lock, not a manifest", "with --lock"]);
     let ended =
         made.run("--lock", "cluster-manifest.json", "node0/charon-enr-private-key", &[]).end();
     assert_eq!(ended.code, Some(2));
-    assert_says(&ended.err, &["the lock file", "cluster_definition"]);
+    assert_says(&ended.err, &["is a manifest, not a lock", "with --manifest"]);
     let ended = end_of(&["manifest", "verify", &key]);
     assert_eq!(ended.code, Some(2));
     assert_says(&ended.err, &["not the JSON of a lock"]);

@@ -223,7 +223,18 @@ fn what_is_no_node_is_refused_with_its_reason() {
 
 #[test]
 fn every_command_gives_examples() {
-    for command in [&["bootnode"][..], &["lookup"], &["ping"], &["enr", "show"], &["enr", "new"]] {
+    for command in ["enr", "manifest"] {
+        assert_says(&end_of(&[command, "--help"]).out, &["Examples:"]);
+    }
+    for command in [
+        &["run"][..],
+        &["bootnode"],
+        &["lookup"],
+        &["ping"],
+        &["enr", "show"],
+        &["enr", "new"],
+        &["devnet"],
+    ] {
         let help = end_of(&[command, &["--help"]].concat());
         assert_eq!(help.code, Some(0));
         assert_says(&help.out, &["Examples:", "Exit codes"]);

@@ -20,7 +20,7 @@ mod unread;
 fn help_is_no_failure_and_gives_examples() {
     let help = end_of(&["--help"]);
     assert_eq!(help.code, Some(0));
-    assert_says(&help.out, &["run", "bootnode", "lookup", "ping", "enr", "devnet"]);
+    assert_says(&help.out, &["run", "bootnode", "lookup", "ping", "enr", "devnet", "Examples:"]);
     let help = end_of(&["run", "--help"]);
     assert_eq!(help.code, Some(0));
     assert_says(
@@ -277,6 +277,24 @@ fn a_node_tells_who_it_is_and_stops_when_asked() {
         assert_says(&ended.err, &["stopped"]);
         assert!(snapshot(&fixture.cluster.node_dir(OperatorIndex(0))) == charons);
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_node_that_nobody_answers_says_so_and_of_whom_it_cannot_ask() {
+    let fixture = Fixture::new();
+    let nobody = UdpSocket::bind("127.0.0.1:0").expect("binds"); // held, and answers nothing
+    let dead = nobody.local_addr().expect("is bound").to_string();
+    let hints = [format!("1={dead}"), "2=[2001:db8::7]:3610".into()];
+    let more = hints.into_iter().flat_map(|hint| ["--hint".into(), hint]).collect();
+    let node = Run { more, ..fixture.run() }.start();
+    let unused = wait_for(&node.err, "is of no use");
+    assert_says(&unused, &["WARN", "--hint 2=[2001:db8::7]:3610", "--listen 127.0.0.1:0"]);
+    let said = wait_for(&node.err, "nobody is linked");
+    let of_one = format!("operator 1 does not answer at [{dead}]");
+    assert_says(&said, &["WARN", &of_one, "no address of operator 3 is known", "--hint", "--boot"]);
+    node.signal("TERM");
+    assert_eq!(node.end().code, Some(0));
 }
 
 #[cfg(unix)]

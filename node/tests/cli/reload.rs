@@ -56,6 +56,7 @@ fn on_a_hangup_the_lock_is_read_again() {
     }
     reload(&replaced(&fixture, 2, &sound));
     assert_eq!(told(&node, "manifest")["changes"], Value::Array(vec![]), "it was in force still");
+    wait_for(&node.err, "the operators are the same");
 
     reload(&replaced(&fixture, 0, &sound));
     told(&node, "unauthorised");

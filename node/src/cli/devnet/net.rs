@@ -99,7 +99,8 @@ impl Net {
         let manifest = self.manifest();
         format!(
             "a cluster of {} operators, counted from 0, threshold {}; keys, lock and manifest in {}\n\
-             the manifest is verified: each operator's key share authorises its ENR key",
+             the manifest is verified: each operator's key share authorises its ENR key\n\
+             seq is the sequence number of an operator's record: of two records the higher one counts",
             manifest.operators().len(),
             manifest.threshold(),
             self.directory.display()
