@@ -65,8 +65,8 @@ pub enum ClusterFileError {
     OtherKind(Kind, PathBuf),
     /// It is no lock.
     Lock(PathBuf, LockError),
-    /// It is no manifest.
-    Manifest(PathBuf, DocumentError),
+    /// It is no manifest, or no part of one.
+    Manifest(Kind, PathBuf, DocumentError),
     /// It can be read, but its operators are no cluster.
     NoCluster(Kind, PathBuf, ManifestError),
     /// A lock that nobody signed.
@@ -139,7 +139,8 @@ impl ClusterFile {
                 Lock::read(json).map_err(|why| ClusterFileError::Lock(path.into(), why))?,
             )),
             Kind::Manifest => Content::Manifest(Box::new(
-                Document::read(json).map_err(|why| ClusterFileError::Manifest(path.into(), why))?,
+                Document::read(json)
+                    .map_err(|why| ClusterFileError::Manifest(kind, path.into(), why))?,
             )),
             Kind::Authorisation => unreachable!("an authorisation says nothing about a cluster"),
         };
@@ -223,7 +224,8 @@ impl ClusterFile {
 /// [`ClusterFileError`].
 pub fn read_authorisation(path: &Path) -> Result<AuthorisationFile, ClusterFileError> {
     let json = read(Kind::Authorisation, path)?;
-    AuthorisationFile::read(&json).map_err(|why| ClusterFileError::Manifest(path.into(), why))
+    let file = AuthorisationFile::read(&json);
+    file.map_err(|why| ClusterFileError::Manifest(Kind::Authorisation, path.into(), why))
 }
 
 fn part_count(validators: usize, threads: usize) -> usize {
@@ -299,7 +301,9 @@ impl fmt::Display for ClusterFileError {
                 Kind::Lock.usual_name()
             ),
             Self::Lock(path, why) => write!(f, "the lock file {}: {why}", path.display()),
-            Self::Manifest(path, why) => write!(f, "the manifest file {}: {why}", path.display()),
+            Self::Manifest(kind, path, why) => {
+                write!(f, "the {} file {}: {why}", kind.as_str(), path.display())
+            }
             Self::NoCluster(kind, path, why) => write!(
                 f,
                 "the {} file {}: {why}; take an unaltered copy from another operator of the cluster",

@@ -1,15 +1,15 @@
 //! Nodes in one process, over real QUIC on loopback, that take another manifest while they run.
 
+mod disk;
+
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use disk::Disk;
 use stayfound::status::Status;
-use stayfound::store::{MemoryStore, Store, StoreError};
 use stayfound::testnet::Cluster;
 use stayfound::{Builder, Mesh};
 use stayfound_core::cluster::{Change, Manifest, OperatorIndex};
-use stayfound_core::database::Row;
 use stayfound_core::keys::SecretKey;
 use stayfound_core::node::{Counter, Event};
 use stayfound_core::record::{Endpoints, Signed};
@@ -17,29 +17,6 @@ use tokio::time::timeout;
 
 /// How long any condition may take to come true; on an idle machine all take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A store that can be looked at while its node runs.
-#[derive(Clone, Default)]
-struct Disk(Arc<Mutex<MemoryStore>>);
-
-impl Store for Disk {
-    fn load(&mut self) -> Result<Vec<Row>, StoreError> {
-        self.0.lock().expect("no panic").load()
-    }
-
-    fn put(&mut self, rows: &[Row]) -> Result<(), StoreError> {
-        self.0.lock().expect("no panic").put(rows)
-    }
-}
-
-impl Disk {
-    fn holds(&self, record: &Signed) -> bool {
-        let rows = self.0.lock().expect("no panic").load().expect("memory");
-        let bytes = record.as_bytes();
-        let within = |row: &Row| row.value.windows(bytes.len()).any(|window| window == bytes);
-        rows.iter().any(|row| row.key == record.node_id() && within(row))
-    }
-}
 
 fn any_port() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()

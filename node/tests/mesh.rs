@@ -1,11 +1,13 @@
 //! Nodes in one process, over real QUIC on loopback, as a program embeds them.
 
+mod disk;
+
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use disk::Disk;
 use stayfound::status::Status;
-use stayfound::store::{MemoryStore, Store, StoreError};
+use stayfound::store::{Store, StoreError};
 use stayfound::testnet::Cluster;
 use stayfound::{Builder, Mesh, MeshError};
 use stayfound_core::cluster::{Manifest, OperatorIndex};
@@ -17,29 +19,6 @@ use tokio::time::timeout;
 
 /// How long any condition may take to come true; on an idle machine all take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A store that outlives its node, as a disk does.
-#[derive(Clone, Default)]
-struct Disk(Arc<Mutex<MemoryStore>>);
-
-impl Store for Disk {
-    fn load(&mut self) -> Result<Vec<Row>, StoreError> {
-        self.0.lock().expect("no panic").load()
-    }
-
-    fn put(&mut self, rows: &[Row]) -> Result<(), StoreError> {
-        self.0.lock().expect("no panic").put(rows)
-    }
-}
-
-impl Disk {
-    fn holds(&self, record: &Signed) -> bool {
-        let rows = self.0.lock().expect("no panic").load().expect("memory");
-        let bytes = record.as_bytes();
-        let within = |row: &Row| row.value.windows(bytes.len()).any(|window| window == bytes);
-        rows.iter().any(|row| row.key == record.node_id() && within(row))
-    }
-}
 
 fn cluster(operators: usize) -> (tempfile::TempDir, Cluster) {
     let directory = tempfile::tempdir().expect("a directory");

@@ -55,6 +55,18 @@ pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
     pairs.iter().map(|[high, low]| u8::try_from(digit(*high)? << 4 | digit(*low)?).ok()).collect()
 }
 
+/// `0x` and two lower-case digits for each byte: a megabyte of them is written at a time.
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(2 + 2 * bytes.len());
+    text.push_str("0x");
+    for byte in bytes {
+        let [high, low] = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
+        text.extend([char::from(high), char::from(low)]);
+    }
+    text
+}
+
 /// Bytes to be shown: `0x` and two lower-case digits for each.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hex<'a>(pub &'a [u8]);
@@ -90,7 +102,7 @@ impl Encoding for InHex {
     fn encode(bytes: &[u8]) -> String {
         match bytes {
             [] => String::new(), // as charon writes nothing
-            _ => Hex(bytes).to_string(),
+            _ => hex(bytes),
         }
     }
 }
@@ -294,7 +306,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-fn from_text<'de, D: Deserializer<'de>, T>(
+/// A string, and what this makes of it.
+pub(super) fn from_text<'de, D: Deserializer<'de>, T>(
     deserializer: D,
     parse: impl FnOnce(&str) -> Result<T, String>,
 ) -> Result<T, D::Error> {
@@ -319,7 +332,8 @@ fn decode<E: Encoding>(text: &str) -> Result<Vec<u8>, String> {
     E::decode(text).ok_or_else(|| format!("expected {}, found {}", E::NAME, shown(text)))
 }
 
-fn exactly<E: Encoding, const N: usize>(text: &str) -> Result<[u8; N], String> {
+/// So many bytes in this encoding.
+pub(super) fn exactly<E: Encoding, const N: usize>(text: &str) -> Result<[u8; N], String> {
     let bytes = decode::<E>(text)?;
     <[u8; N]>::try_from(bytes).map_err(|it| format!("expected {N} bytes, found {}", it.len()))
 }

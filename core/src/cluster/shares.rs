@@ -233,12 +233,6 @@ impl<'a> Keys<'a> {
         self.validators
     }
 
-    /// How many operators there are.
-    #[must_use]
-    pub fn operators(&self) -> usize {
-        self.operators
-    }
-
     /// The weights of these validators.
     #[must_use]
     pub fn weights(&self, range: Range<usize>) -> Vec<Weight> {
@@ -255,19 +249,16 @@ impl<'a> Keys<'a> {
     #[must_use]
     pub fn conclude(&self, partials: Vec<Partial>) -> Concluded {
         let (mut points, mut repeated, mut off) = (Vec::new(), self.repeated_keys(), Vec::new());
-        let mut sums = Some(None::<Sums>);
+        let mut sums = None::<Sums>;
         for partial in partials {
             points.extend(partial.points);
             repeated.extend(partial.repeated);
             off.extend(partial.off);
-            sums = match (sums, partial.sums) {
-                (Some(Some(mut sums)), Some(more)) => {
-                    sums.add(&more);
-                    Some(Some(sums))
-                }
-                (Some(None), Some(more)) => Some(Some(more)),
-                (_, None) | (None, _) => None,
-            };
+            match (&mut sums, partial.sums) {
+                (Some(sums), Some(more)) => sums.add(&more),
+                (none, Some(more)) => *none = Some(more),
+                (_, None) => {}
+            }
         }
         points.sort_by_key(|fault| (fault.place.validator, fault.place.column));
         let polynomials = match points.is_empty() {
@@ -279,7 +270,8 @@ impl<'a> Keys<'a> {
             Check::faultless("distinct keys", &repeated),
             polynomials,
         ];
-        Concluded { checks, sums: sums.flatten() }
+        // A sum that lacks a term is none.
+        Concluded { checks, sums: sums.filter(|_| points.is_empty()) }
     }
 
     /// How many more values than coefficients a polynomial has, its key's among them; at least one.
@@ -313,8 +305,8 @@ impl<'a> Keys<'a> {
 
 const POLYNOMIALS: &str = "share polynomials";
 
-/// The numbers below `length` in at most `count` ranges, of which none is empty and no two differ
-/// by more than one.
+/// The numbers below `length` in at most `count` ranges, of which no two differ by more than one and
+/// none is empty, unless it is the only one.
 pub(super) fn ranges(length: usize, count: usize) -> impl Iterator<Item = Range<usize>> {
     let count = count.clamp(1, length.max(1));
     (0..count).map(move |part| part * length / count..(part + 1) * length / count)

@@ -112,21 +112,28 @@ impl World {
     }
 }
 
-/// What each round took.
+/// What each round took: ours, the floor, and one pairing for each signature.
 #[derive(Default)]
-struct Rounds {
-    spans: Vec<f64>,
-    floors: Vec<f64>,
-    ratios: Vec<f64>,
-    faster: Vec<f64>,
-}
+struct Rounds(Vec<[f64; 3]>);
 
 impl Rounds {
-    fn push(&mut self, span: f64, floor: f64, naive: f64) {
-        self.spans.push(span);
-        self.floors.push(floor);
-        self.ratios.push(span / floor);
-        self.faster.push(naive / span);
+    fn median(&self, of: impl Fn(&[f64; 3]) -> f64) -> f64 {
+        percentile(&mut self.0.iter().map(of).collect::<Vec<_>>(), 50)
+    }
+
+    fn tell(&self, name: &str, kind: &str, [ours, floor]: [&str; 2], most: f64, least: f64) {
+        let spans = [("", ours), ("_floor", floor), ("_naive", "one pairing for each signature")];
+        for (place, (which, remark)) in spans.into_iter().enumerate() {
+            let span = self.median(|round| round[place]);
+            report(&format!("{name}{kind}{which}"), span, "ms", remark);
+        }
+        let ratio = self.median(|[ours, floor, _]| ours / floor);
+        let remark = "median of the rounds' ratios";
+        judge(&format!("{name}_ratio"), ratio, "x", most, remark);
+        let faster = self.median(|[ours, _, naive]| naive / ours);
+        let verdict = if faster >= least { "met" } else { "MISSED" };
+        let remark = format!("median of the rounds' ratios; target at least {least}: {verdict}");
+        report(&format!("{name}_over_naive"), faster, "x", &remark);
     }
 }
 
@@ -233,23 +240,11 @@ fn with_keys_read(world: &World) {
     for _ in 0..rounds(ROUNDS) {
         let span = spent(|| ours(&points, world));
         let floor = spent(|| floor(&columns, &weights, world));
-        rounds_of.push(span, floor, naive(&pairs, &said) * world.shares());
+        rounds_of.0.push([span, floor, naive(&pairs, &said) * world.shares()]);
     }
-    let Rounds { mut spans, mut floors, mut ratios, mut faster } = rounds_of;
-    let remark = format!("{OPERATORS} x {} shares, keys read before, one thread", columns[0].len());
-    report("cluster.authorisations_cpu", percentile(&mut spans, 50), "ms", &remark);
-    let remark = "multi-scalar multiplications and pairing, bare";
-    report("cluster.authorisations_cpu_floor", percentile(&mut floors, 50), "ms", remark);
-    let remark = "median of the rounds' ratios";
-    judge("cluster.authorisations_ratio", percentile(&mut ratios, 50), "x", FLOOR_TARGET, remark);
-    at_least("cluster.authorisations_over_naive", percentile(&mut faster, 50), NAIVE_TARGET);
-}
-
-fn at_least(name: &str, value: f64, target: f64) {
-    let verdict = if value >= target { "met" } else { "MISSED" };
-    let remark =
-        format!("than one pairing for each signature; target at least {target}: {verdict}");
-    report(name, value, "x", &remark);
+    let ours = format!("{OPERATORS} x {} shares, keys read before, one thread", columns[0].len());
+    let remarks = [&ours, "multi-scalar multiplications and pairing, bare"];
+    rounds_of.tell("cluster.authorisations", "_cpu", remarks, FLOOR_TARGET, NAIVE_TARGET);
 }
 
 /// From the file's bytes to the verdict, on two threads.
@@ -285,16 +280,11 @@ fn with_file(world: &World) {
     for _ in 0..rounds(ROUNDS) {
         let floor = elapsed(|| reading(&keys));
         let span = elapsed(|| from_file(&json));
-        rounds_of.push(span, floor, naive_from_bytes(&pairs, &said) * world.shares());
+        rounds_of.0.push([span, floor, naive_from_bytes(&pairs, &said) * world.shares()]);
     }
-    let Rounds { mut spans, mut floors, mut ratios, mut faster } = rounds_of;
-    let remark = format!("a file of {} kB, {THREADS} threads, wall clock", json.len() / 1000);
-    report("cluster.manifest_verify", percentile(&mut spans, 50), "ms", &remark);
-    let remark = "decompression and subgroup checks, bare";
-    report("cluster.manifest_verify_floor", percentile(&mut floors, 50), "ms", remark);
-    let remark = "median of the rounds' ratios";
-    judge("cluster.manifest_verify_ratio", percentile(&mut ratios, 50), "x", FILE_TARGET, remark);
-    at_least("cluster.manifest_verify_over_naive", percentile(&mut faster, 50), FILE_NAIVE_TARGET);
+    let ours = format!("a file of {} kB, {THREADS} threads, wall clock", json.len() / 1000);
+    let remarks = [&ours, "decompression and subgroup checks, bare"];
+    rounds_of.tell("cluster.manifest_verify", "", remarks, FILE_TARGET, FILE_NAIVE_TARGET);
 }
 
 /// Prints the figures.

@@ -1,14 +1,12 @@
 //! The shape of the files: what serde reads and writes.
 
-use std::fmt;
-
-use serde::de::{Deserializer, Visitor};
+use serde::de::Deserializer;
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
 use super::super::authorisation::{Authorisation, ClusterId};
 use super::super::definition::{NAME_BYTES_MAX, UUID_BYTES_MAX};
-use super::super::json::{List, Text, printable};
+use super::super::json::{Encoding, InHex, List, Text, exactly, from_text, printable};
 use super::super::shares::{VALIDATORS_MAX, Validator};
 use super::super::{ManifestError, OPERATORS_MAX, OperatorIndex};
 use super::{AuthorisationFile, Document, DocumentError, Operator, VERSION};
@@ -80,53 +78,19 @@ struct Hex<const N: usize>([u8; N]);
 
 impl<const N: usize> Serialize for Hex<N> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = String::with_capacity(2 + 2 * N);
-        text.push_str("0x");
-        for byte in self.0 {
-            let [high, low] = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
-            text.extend([char::from(high), char::from(low)]);
-        }
-        serializer.serialize_str(&text)
+        serializer.serialize_str(&InHex::encode(&self.0))
     }
 }
 
 impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Digits<const N: usize>;
-
-        impl<const N: usize> Visitor<'_> for Digits<N> {
-            type Value = [u8; N];
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{N} bytes as 0x and {} hex digits", 2 * N)
+        let digits = 2 * N;
+        from_text(deserializer, |text| match text.starts_with("0x") && text.len() == 2 + digits {
+            true => exactly::<InHex, N>(text).map(Self),
+            false => {
+                Err(format!("expected 0x and {digits} hex digits, found {} characters", text.len()))
             }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<[u8; N], E> {
-                let digits = text.strip_prefix("0x").map(str::as_bytes).unwrap_or_default();
-                if digits.len() != 2 * N {
-                    return Err(E::custom(format_args!(
-                        "expected 0x and {} hex digits, found {} characters",
-                        2 * N,
-                        text.len()
-                    )));
-                }
-                let mut bytes = [0; N];
-                for (byte, [high, low]) in bytes.iter_mut().zip(digits.as_chunks().0) {
-                    let digit = |digit: u8| char::from(digit).to_digit(16);
-                    let (Some(high), Some(low)) = (digit(*high), digit(*low)) else {
-                        let found = [char::from(*high), char::from(*low)];
-                        return Err(E::custom(format_args!(
-                            "expected hex digits, found {found:?}"
-                        )));
-                    };
-                    *byte = u8::try_from(high << 4 | low).expect("two digits are a byte");
-                }
-                Ok(bytes)
-            }
-        }
-
-        deserializer.deserialize_str(Digits::<N>).map(Self)
+        })
     }
 }
 
