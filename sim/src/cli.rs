@@ -12,6 +12,14 @@ use stayfound_sim::scenario::Scenario;
 use stayfound_sim::table::schema;
 use stayfound_sim::trace::{Divergence, Trace};
 
+mod merge;
+mod sweep;
+
+/// A file is not what it should be (as in BSD's sysexits).
+const DATA: u8 = 65;
+/// A file cannot be read or written.
+const IO: u8 = 74;
+
 const EXAMPLES: &str = "\
 Examples:
   stayfound-sim run --seed 7              one run: its options and schedule, then the verdict
@@ -43,6 +51,12 @@ enum Command {
         #[arg(long, requires = "seed")]
         events: bool,
     },
+    /// Run many seeds and keep the results, a part for each block of them
+    #[command(after_help = sweep::EXAMPLES)]
+    Sweep(sweep::Sweeping),
+    /// Put parts together, in any order, as tables
+    #[command(after_help = merge::EXAMPLES)]
+    Merge(merge::Merging),
     /// Print what the tables of results hold: each column with its type, unit and meaning
     #[command(after_help = EXAMPLES)]
     Schema {
@@ -87,6 +101,8 @@ pub(crate) fn main(cli: &Cli) -> ExitCode {
             (None, run(scenario, trace))
         }),
         Command::Check { which } => many(which, "check", &check),
+        Command::Sweep(args) => sweep::main(args),
+        Command::Merge(args) => merge::main(args),
         Command::Schema { json } => {
             say(&if *json { format!("{:#}", schema::json()) } else { schema::text() });
             0
@@ -146,6 +162,14 @@ fn many(
     code
 }
 
+fn exit_code(kind: Kind) -> u8 {
+    match kind {
+        Kind::Safety => 10,
+        Kind::Liveness => 11,
+        Kind::Panic => 13,
+    }
+}
+
 /// A reader that has seen enough (`| head`) is no failure.
 fn say(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
@@ -168,9 +192,7 @@ impl Outcome {
         match (&self.divergence, self.report.finding.as_ref().map(|finding| finding.kind)) {
             (Some(_), _) => 12,
             (None, None) => 0,
-            (None, Some(Kind::Safety)) => 10,
-            (None, Some(Kind::Liveness)) => 11,
-            (None, Some(Kind::Panic)) => 13,
+            (None, Some(kind)) => exit_code(kind),
         }
     }
 
