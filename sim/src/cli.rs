@@ -7,10 +7,12 @@ use clap::{Parser, Subcommand};
 use stayfound_sim::exit;
 
 mod check;
+mod merge;
 mod outcome;
 mod progress;
 mod run;
 mod schema;
+mod sweep;
 mod which;
 
 const EXAMPLES: &str = "\
@@ -37,6 +39,12 @@ enum Command {
     /// Run twice, and report the first event that differs
     #[command(after_help = help(check::EXAMPLES))]
     Check(check::Arguments),
+    /// Run many seeds and keep the results, a part for each block of them
+    #[command(after_help = sweep::EXAMPLES)]
+    Sweep(sweep::Sweeping),
+    /// Put parts together, in any order, as tables
+    #[command(after_help = merge::EXAMPLES)]
+    Merge(merge::Merging),
     /// Print what the tables of results hold: each column with its type, unit and meaning
     #[command(after_help = schema::EXAMPLES)]
     Schema(schema::Arguments),
@@ -46,6 +54,8 @@ pub(crate) fn main(cli: &Cli) -> ExitCode {
     let done = match &cli.command {
         Command::Run(arguments) => run::main(arguments),
         Command::Check(arguments) => check::main(arguments),
+        Command::Sweep(arguments) => Ok(sweep::main(arguments)),
+        Command::Merge(arguments) => Ok(merge::main(arguments)),
         Command::Schema(arguments) => schema::main(arguments),
     };
     ExitCode::from(done.unwrap_or_else(|failure| {

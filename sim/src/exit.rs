@@ -14,13 +14,17 @@ pub const LIVENESS: u8 = 11;
 pub const DIVERGENCE: u8 = 12;
 /// A node broke one of its own invariants.
 pub const PANIC: u8 = 13;
-/// A file or a disk failed, not the core; so does everything above.
+/// From here on it is not the core that failed.
 pub const INFRASTRUCTURE: u8 = 64;
+/// A file is not what it should be (as in BSD's sysexits).
+pub const DATA: u8 = 65;
+/// A file cannot be read or written.
+pub const IO: u8 = 74;
 
 /// The codes, for `--help`.
 pub const CODES: &str = "\
 Exit codes: 0 all well, 2 usage, 10 safety, 11 liveness, 12 divergence, 13 panic (of many runs, \
-that of the first that failed); 64 and above: a file or a disk failed.";
+that of the first that failed), 74 a file cannot be read or written.";
 
 /// The code of a kind of finding.
 #[must_use]
@@ -51,6 +55,6 @@ impl Failure {
     /// A file or a disk failed.
     #[must_use]
     pub fn io(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
-        Self { code: INFRASTRUCTURE, text: format!("cannot {what} {}: {error}", path.display()) }
+        Self { code: IO, text: format!("cannot {what} {}: {error}", path.display()) }
     }
 }

@@ -60,11 +60,10 @@ pub(crate) fn each(
             (false, false) if outcome.code() != exit::OK => format!("{}\n", outcome.failure()),
             (false, false) => continue,
         };
-        progress.pause();
-        say(&text);
+        progress.suspend(|| say(&text));
     }
+    drop(progress);
     if !which.is_single() && !which.json {
-        progress.pause();
         say(&format!("{} seeds, {failed} failed", which.count()));
     }
     Ok(code)
