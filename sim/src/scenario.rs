@@ -14,6 +14,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::adversary::Lie;
 use crate::event::HostId;
 use crate::moment::Moment;
 use crate::world::Setup;
@@ -55,6 +56,8 @@ pub enum What {
     Side(u8),
     /// The manifest in force at its node is another from now on, running or not.
     Load(Roster),
+    /// Its operator is Byzantine from now on, if it was not before, and does this.
+    Lie(Lie),
 }
 
 /// How many operators a manifest may name that is loaded in a run.
@@ -127,6 +130,7 @@ impl fmt::Display for Fault {
                 let named: Vec<String> = roster.hosts().map(|host| host.0.to_string()).collect();
                 write!(f, "load {host} {}", named.join(","))
             }
+            What::Lie(lie) => write!(f, "lie {host} {lie}"),
         }
     }
 }

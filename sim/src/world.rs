@@ -11,7 +11,7 @@ use stayfound_core::node::{Config, Counter, Event as Told, Input, LinkId, Node, 
 use stayfound_core::record::{NodeId, Signed};
 use stayfound_core::step;
 
-use crate::adversary::Adversary;
+use crate::adversary::{Adversary, Lie, Traitor};
 use crate::event::{Event, HostId, Local};
 use crate::host::{Disk, DiskSpeed, Host, Uplink};
 use crate::moment::Moment;
@@ -120,6 +120,7 @@ impl World {
                     disk: Disk::new(setup.disks, label("disk")),
                     process: None,
                     adversary: None,
+                    traitor: None,
                     starts: 0,
                     chance: Chance::new(seed),
                     told_at: Moment::default(),
@@ -146,6 +147,8 @@ impl World {
             let manifest = &setup.config.manifest;
             let listed = &manifest.by_key(own.as_bytes()).expect("an operator is listed").record;
             self.oracle.add_operator(listed);
+            let said = listed.endpoints().quic_addresses().chain(setup.config.external.clone());
+            self.oracle.configured(HostId(self.hosts.len()), said);
             self.listed.push(listed.clone());
             self.oracle.reach.add_configured(setup);
         } else {
@@ -336,6 +339,7 @@ impl World {
             What::Up(ip) => self.reconnect(host, |host| assert!(host.others.insert(ip))),
             What::Down(ip) => self.reconnect(host, |host| assert!(host.others.remove(&ip))),
             What::Load(roster) => self.load(host, &roster)?,
+            What::Lie(lie) => self.lie(host, lie)?,
         }
         if let Some(observer) = &mut self.observer {
             let (number, at) = (self.trace.events(), self.now);
@@ -369,6 +373,7 @@ impl World {
                 let mut named = roster.hosts().chain([fault.host]);
                 named.all(|host| self.is_operator(host))
             }
+            What::Lie(_) => self.is_operator(fault.host),
         }
     }
 
@@ -382,10 +387,12 @@ impl World {
 
     fn start(&mut self, id: HostId) -> Result<(), Finding> {
         let host = &mut self.hosts[id.0];
+        host.traitor.iter_mut().for_each(Traitor::starts);
         let process = host.start(self.now);
         let number = process.number;
         self.oracle.started(self.now, id, process.node.database())?;
         self.network.started(id, number);
+        self.oracle.attached(id, self.hosts[id.0].interfaces());
         self.look_at_database(id);
         for what in self.hosts[id.0].greeting() {
             self.queue.push(self.now, Event::Local { host: id, process: number, what });
@@ -421,6 +428,27 @@ impl World {
         self.network.died(id, self.now, &mut self.queue);
     }
 
+    /// An operator lies; what its node does not know of, it is told.
+    fn lie(&mut self, id: HostId, lie: Lie) -> Result<(), Finding> {
+        self.oracle.turned(id);
+        let host = &mut self.hosts[id.0];
+        let turns = || Traitor::new(&host.config.key, &host.chance);
+        let traitor = host.traitor.get_or_insert_with(turns);
+        let node = host.process.as_ref().map(|process| &process.node);
+        for output in traitor.lies(lie, node) {
+            self.trace.output(&output);
+            let closed = match output {
+                Output::Close { link, .. } => Some(link),
+                _ => None,
+            };
+            self.perform(id, output)?;
+            if let Some(link) = closed {
+                self.feed(id, Input::LinkClosed { link })?;
+            }
+        }
+        Ok(())
+    }
+
     fn reconnect(&mut self, id: HostId, change: impl FnOnce(&mut Host)) {
         let host = &mut self.hosts[id.0];
         let (before, bound) = (host.interfaces(), host.bound());
@@ -428,6 +456,7 @@ impl World {
         let rebound = Some(host.bound()).filter(|now| *now != bound).map(Local::Bound);
         let notices = host.notices(&before).into_iter().chain(rebound);
         self.network.moved(id, host.addresses(), self.now, &mut self.queue);
+        self.oracle.attached(id, host.interfaces());
         if let Some(process) = host.process.as_ref().map(|process| process.number) {
             for what in notices {
                 let at = host.notice_at(self.now);
@@ -465,14 +494,19 @@ impl World {
     fn arrive(&mut self, host: HostId, what: &Arrival) -> Result<(), Finding> {
         self.look_at_arrival(host, what);
         match what {
-            Arrival::Opened { link, peer, .. } => {
+            Arrival::Opened { link, peer, remote, .. } => {
                 self.oracle.link_opened(self.now, host, *link, *peer)?;
+                self.oracle.link_seen(host, *link, *remote);
             }
             Arrival::Closed(link) => self.oracle.link_closed(self.now, host, *link),
             // The bytes came in two pieces, and the first made the node close the link.
             Arrival::Bytes(link, _) if !self.network.is_open(host, *link) => return Ok(()),
-            Arrival::DialFailed(_) | Arrival::Bytes(..) | Arrival::Moved(..) => {}
+            Arrival::DialFailed(_) | Arrival::Bytes(..) => {}
+            Arrival::Moved(link, remote) => self.oracle.link_seen(host, *link, *remote),
             Arrival::Datagram(from, bytes) => {
+                if let Some(sender) = self.network.holder(*from) {
+                    self.oracle.datagram_seen(sender, *from);
+                }
                 if let Some(adversary) = &mut self.hosts[host.0].adversary {
                     adversary.hears(*from, bytes);
                     self.trace.event(self.now, host, || "the adversary hears".into());
@@ -482,7 +516,17 @@ impl World {
                 }
             }
         }
-        self.feed(host, what.input())
+        let Some(traitor) = &mut self.hosts[host.0].traitor else {
+            return self.feed(host, what.input());
+        };
+        match traitor.hears(what) {
+            Some(heard) => self.feed(host, heard.input()),
+            None => {
+                self.trace.event(self.now, host, || "the traitor hears".into());
+                self.trace.input(&what.input());
+                Ok(())
+            }
+        }
     }
 
     fn local(&mut self, id: HostId, process: u32, what: Local) -> Result<(), Finding> {
@@ -513,6 +557,10 @@ impl World {
         let mut outputs = std::mem::take(&mut self.outputs);
         let mono = process.mono(self.now);
         let next = step(&mut process.node, mono, input, |output| outputs.push(output));
+        if let Some(traitor) = &mut self.hosts[id.0].traitor {
+            traitor.twists(&mut outputs);
+        }
+        let process = self.hosts[id.0].process.as_mut().expect("it was just fed");
         let wake_at = next.map(|next| process.since + Duration::from_nanos(next.0));
         if wake_at != process.wake_at {
             process.wake_at = wake_at;

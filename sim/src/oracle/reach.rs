@@ -53,6 +53,8 @@ struct Operator {
     fresh: bool,
     /// Whom the manifest in force there names; all, if that was not said.
     named: Option<BTreeSet<usize>>,
+    /// Whether it is Byzantine: it is owed nothing, and counted on for nothing.
+    traitor: bool,
 }
 
 /// Who is owed a link, and who can name its own address.
@@ -88,6 +90,7 @@ impl Reach {
             knows,
             fresh,
             named: None,
+            traitor: false,
         });
     }
 
@@ -121,6 +124,7 @@ impl Reach {
             What::Up(_) => {} // it stays where it was as well
             What::Side(side) => operator.side = side,
             What::Load(roster) => self.load(who, &roster),
+            What::Lie(_) => operator.traitor = true,
             What::Wipe => {
                 operator.knows.clear();
                 operator.fresh = true;
@@ -230,7 +234,8 @@ impl Reach {
     }
 
     fn is_up(&self, who: usize) -> bool {
-        self.operators[who].running && self.operators[who].at.is_some()
+        let Operator { running, at, traitor, .. } = &self.operators[who];
+        *running && at.is_some() && !traitor
     }
 
     /// Whether `a` knows by itself where `b` is now.

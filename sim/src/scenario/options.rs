@@ -130,11 +130,13 @@ pub enum FaultKind {
     /// Every operator that can gets another address at once, and some lose their disks: only
     /// discovery brings them together again.
     Exodus,
+    /// Operators, at most as many as are tolerated, turn Byzantine: they lie, and go on lying.
+    Treason,
 }
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Move,
         Self::MoveMany,
         Self::Flap,
@@ -148,6 +150,7 @@ impl FaultKind {
         Self::Blackout,
         Self::Absence,
         Self::Exodus,
+        Self::Treason,
     ];
 }
 
@@ -263,6 +266,7 @@ impl fmt::Display for FaultKind {
             Self::Blackout => "blackout",
             Self::Absence => "absence",
             Self::Exodus => "exodus",
+            Self::Treason => "treason",
         })
     }
 }
