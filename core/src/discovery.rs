@@ -42,8 +42,8 @@ use cipher::Mask;
 use contact::Contact;
 use message::RequestId;
 use request::{Body, Purpose, Requests};
-pub use seek::SeekId;
-use seek::{Goal, Seek};
+use seek::Seek;
+pub use seek::{Goal, SeekId, Sought};
 use session::Session;
 use table::{Origin, Table};
 use talk::Talks;
@@ -84,6 +84,8 @@ pub enum Act {
     Observed,
     /// Something happened once more.
     Count(Counter),
+    /// A lookup has ended.
+    Sought(Sought),
 }
 
 /// What came of a request.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use stayfound_core::cluster::Manifest;
-use stayfound_core::discovery::{Answer, Ask, Settings};
+use stayfound_core::discovery::{Answer, Ask, Goal, Settings};
 use stayfound_core::node::Config;
 use stayfound_core::record::{Endpoints, Signed};
 use web::{Web, node_id};
@@ -56,6 +56,14 @@ fn everybody_finds_everybody() {
             let found = newest(web.ask(place, &Ask::Find(node_id(target))));
             assert_eq!(found, Some(web.record(target).seq()), "{place} looks for {target}");
         }
+    }
+    let sought = web.hosts.iter().flat_map(|host| &host.sought);
+    let asked: Vec<_> = sought.filter(|it| matches!(it.goal, Goal::Asked(_))).collect();
+    assert_eq!(asked.len(), 150);
+    for it in asked {
+        let (hops, heard_after) = (it.hops.expect("found"), it.heard_after.expect("found"));
+        assert!(it.found && hops <= heard_after && heard_after <= it.queries, "{it:?}");
+        assert!(hops == 0 || heard_after > 0, "known without a request is known before: {it:?}");
     }
 }
 

@@ -199,7 +199,7 @@ impl Bench {
                     }
                 }
             }
-            Output::Dial { .. } | Output::Event(_) | Output::Count(_) => {}
+            Output::Dial { .. } | Output::Event(_) | Output::Count(_) | Output::Sought(_) => {}
         }
     }
 

@@ -449,6 +449,7 @@ impl Daemon {
                 self.events.push(event);
             }
             Output::Count(counter) => self.counters.count(counter),
+            Output::Sought(sought) => debug!(?sought, "a lookup has ended"),
         }
     }
 
@@ -485,6 +486,7 @@ fn is_counted_only(output: &Output) -> bool {
         output,
         Output::Datagram { .. }
             | Output::Count(_)
+            | Output::Sought(_)
             | Output::Event(Event::Answered { .. } | Event::Talk(_))
     )
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use stayfound_sim::oracle::Kind;
 use stayfound_sim::run::{Report, check, run};
 use stayfound_sim::scenario::Scenario;
+use stayfound_sim::table::schema;
 use stayfound_sim::trace::{Divergence, Trace};
 
 const EXAMPLES: &str = "\
@@ -41,6 +42,13 @@ enum Command {
         /// Print every event (with --seed only)
         #[arg(long, requires = "seed")]
         events: bool,
+    },
+    /// Print what the tables of results hold: each column with its type, unit and meaning
+    #[command(after_help = EXAMPLES)]
+    Schema {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Run twice, and report the first event that differs
     #[command(after_help = EXAMPLES)]
@@ -79,6 +87,10 @@ pub(crate) fn main(cli: &Cli) -> ExitCode {
             (None, run(scenario, trace))
         }),
         Command::Check { which } => many(which, "check", &check),
+        Command::Schema { json } => {
+            say(&if *json { format!("{:#}", schema::json()) } else { schema::text() });
+            0
+        }
     };
     ExitCode::from(code)
 }

@@ -8,6 +8,14 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(pub u64);
 
+impl Moment {
+    /// The same in seconds: exact to the nanosecond for a hundred days.
+    #[must_use]
+    pub fn seconds(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+}
+
 /// Spans of time, written as one says them: `60.s()`.
 pub trait Units {
     /// That many seconds.

@@ -142,6 +142,8 @@ pub struct Network {
     datagrams: BTreeMap<u64, Datagram>,
     datagrams_sent: u64,
     deliveries: VecDeque<Delivery>,
+    /// How often a link opened, closed, broke or was mended.
+    changes: u64,
 }
 
 /// What the network knows of one host.
@@ -191,6 +193,7 @@ impl Network {
             datagrams: BTreeMap::new(),
             datagrams_sent: 0,
             deliveries: VecDeque::new(),
+            changes: 0,
         }
     }
 
@@ -229,6 +232,13 @@ impl Network {
         self.sites[host.0].links.contains_key(&link)
     }
 
+    /// Who has the other end of this link, if it is open here.
+    #[must_use]
+    pub fn far(&self, host: HostId, link: LinkId) -> Option<HostId> {
+        let (wire, side) = self.sites[host.0].links.get(&link)?;
+        self.links[wire].host(side.other())
+    }
+
     /// Every link that is open at both ends.
     pub fn open_links(&self) -> impl Iterator<Item = OpenLink> {
         self.links.values().filter_map(|link| {
@@ -237,6 +247,13 @@ impl Network {
             let ends = [(dialler.host, dialler.number), (acceptor.host, acceptor.number)];
             Some(OpenLink { ends, works: !link.broken })
         })
+    }
+
+    /// How often a link opened, closed, broke or was mended: whoever has seen the links at this
+    /// number need not look again.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Takes the next thing that reaches a process now.

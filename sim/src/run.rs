@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use stayfound_core::node::Counter;
 
 use crate::moment::Moment;
+use crate::observe::Observed;
 use crate::oracle::{Finding, Kind};
 use crate::scenario::Scenario;
 use crate::trace::{Divergence, Trace};
@@ -45,13 +46,33 @@ pub fn note_panic(info: &PanicHookInfo<'_>) -> bool {
 #[must_use]
 pub fn run(scenario: &Scenario, trace: Trace) -> Report {
     let mut world = World::new(&scenario.setup, &scenario.chance(), trace);
+    let finding = hold(&mut world, scenario);
+    report(world, finding)
+}
+
+/// Runs a scenario and measures it; with `events`, every event is written down as well. The trace
+/// is that of [`run`].
+#[must_use]
+pub fn observe(scenario: &Scenario, events: bool) -> (Report, Observed) {
+    let mut world = World::new(&scenario.setup, &scenario.chance(), Trace::default());
+    world.watch(events);
+    let finding = hold(&mut world, scenario);
+    let observed = world.observed().expect("it was watched");
+    (report(world, finding), observed)
+}
+
+/// Runs a scenario in this world; answers what was wrong.
+fn hold(world: &mut World, scenario: &Scenario) -> Option<Finding> {
     RUNNING.set(true);
-    let ran = catch_unwind(AssertUnwindSafe(|| drive(&mut world, scenario)));
+    let ran = catch_unwind(AssertUnwindSafe(|| drive(world, scenario)));
     RUNNING.set(false);
-    let finding = match ran {
+    match ran {
         Ok(driven) => driven.err(),
-        Err(payload) => Some(panicked(&world, payload.as_ref())),
-    };
+        Err(payload) => Some(panicked(world, payload.as_ref())),
+    }
+}
+
+fn report(world: World, finding: Option<Finding>) -> Report {
     let (until, counts) = (world.now(), world.counts());
     Report { finding, until, counts, trace: world.into_trace() }
 }

@@ -20,6 +20,7 @@ use stayfound_core::node::{Counter, LinkId, Node};
 use crate::adversary::Adversary;
 use crate::event::HostId;
 use crate::moment::{Moment, Units};
+use crate::observe::Observed;
 use crate::oracle::Finding;
 use crate::scenario::{Fault, Options, Roster, What, build, draw};
 use crate::trace::Trace;
@@ -65,6 +66,19 @@ impl Script {
         }
         script.heals_within(30.s());
         script
+    }
+
+    /// Measures what happens from now on; nothing may have happened before.
+    pub fn watch(&mut self) {
+        self.world.watch(false);
+    }
+
+    /// What was measured until now, after which nothing is measured any more.
+    ///
+    /// # Panics
+    /// If nobody watched.
+    pub fn observed(&mut self) -> Observed {
+        self.world.observed().expect("it is watched")
     }
 
     /// The host with this number.

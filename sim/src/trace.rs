@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use stayfound_core::discovery::Sought;
 use stayfound_core::node::{Event, Input, Output};
 
 use crate::event::HostId;
@@ -170,6 +171,10 @@ impl Trace {
             }
             Output::Event(event) => self.told(event),
             Output::Count(counter) => self.words([26, *counter as u64]),
+            Output::Sought(sought) => {
+                self.words([28, sought.began.0, sought.queries as u64]);
+                self.bytes(&sought.target.0);
+            }
         }
         if let Some(last) = self.recording.as_mut().and_then(|entries| entries.last_mut()) {
             last.text.push_str("\n                   ");
@@ -254,7 +259,8 @@ pub(crate) fn input_in_words(input: &Input<'_>) -> String {
     }
 }
 
-fn in_words(output: &Output) -> String {
+/// An output in words.
+pub(crate) fn in_words(output: &Output) -> String {
     match output {
         Output::Dial { dial, address, .. } => format!("dial {} to {address}", dial.0),
         Output::Send { link, bytes } => format!("send {} bytes on link {}", bytes.len(), link.0),
@@ -263,6 +269,10 @@ fn in_words(output: &Output) -> String {
         Output::Persist { ticket, row } => format!("write {}: row of {:#}", ticket.0, row.key),
         Output::Event(event) => format!("{event:?}"),
         Output::Count(counter) => format!("count {}", counter.name()),
+        Output::Sought(sought) => {
+            let Sought { target, found, queries, .. } = sought;
+            format!("looked for {target:#}: found {found}, {queries} queries")
+        }
     }
 }
 

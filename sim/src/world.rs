@@ -16,9 +16,12 @@ use crate::event::{Event, HostId, Local};
 use crate::host::{Disk, DiskSpeed, Host, Uplink};
 use crate::moment::Moment;
 use crate::network::{Arrival, Latency, Loss, Network, OpenLink};
+use crate::observe::happening::{self, Ends, Stamp};
+use crate::observe::{Observed, Observer, Way};
 use crate::oracle::{Finding, Oracle, View};
 use crate::queue::Queue;
 use crate::scenario::{Fault, Roster, What, build};
+use crate::table::EventRow;
 use crate::trace::{Trace, input_in_words};
 
 /// More events than this in one run, and something does not come to rest.
@@ -73,6 +76,9 @@ pub struct World {
     quiet_since: Moment,
     /// What came of what applications asked.
     answers: BTreeMap<(HostId, u64), Answer>,
+    /// Who watches, if anybody does, and up to which change of the network it has seen the links.
+    observer: Option<Box<Observer>>,
+    links_seen: u64,
 }
 
 impl World {
@@ -91,6 +97,8 @@ impl World {
             turn: HostId(0),
             quiet_since: Moment::default(),
             answers: BTreeMap::new(),
+            observer: None,
+            links_seen: 0,
         };
         if setup.discovery {
             world.oracle.reach.add_discovery();
@@ -144,6 +152,23 @@ impl World {
             self.oracle.add_stranger(own);
         }
         self.hosts.push(host);
+    }
+
+    /// Measures what happens from now on; with `events`, writes down every event as well.
+    ///
+    /// # Panics
+    /// If something has happened before.
+    pub fn watch(&mut self, events: bool) {
+        assert!(self.trace.events() == 0, "too late to watch");
+        let operators = self.listed.iter().map(Signed::node_id).collect();
+        let at: Vec<_> = self.hosts.iter().map(Host::addresses).collect();
+        self.observer = Some(Box::new(Observer::new(operators, &at, events)));
+    }
+
+    /// What was measured, when nothing more is to happen; `None` if nobody watched.
+    pub fn observed(&mut self) -> Option<Observed> {
+        let now = self.now;
+        self.observer.take().map(|observer| observer.finish(now))
     }
 
     /// What time it is.
@@ -251,7 +276,7 @@ impl World {
         loop {
             let verdict = self.verdict();
             if verdict.is_ok() {
-                self.oracle.reach.settled();
+                self.settled();
                 return Ok(self.now - since);
             }
             if self.queue.next_at().is_none_or(|at| at > until) {
@@ -269,8 +294,13 @@ impl World {
     /// Who lacks what, since when.
     pub fn expect_health(&mut self) -> Result<(), Finding> {
         self.verdict()?;
-        self.oracle.reach.settled();
+        self.settled();
         Ok(())
+    }
+
+    fn settled(&mut self) {
+        self.oracle.reach.settled();
+        self.look_around();
     }
 
     /// Does something to a host. Answers whether it made a difference: a crash of what does not
@@ -305,6 +335,12 @@ impl World {
             What::Down(ip) => self.reconnect(host, |host| assert!(host.others.remove(&ip))),
             What::Load(roster) => self.load(host, &roster)?,
         }
+        if let Some(observer) = &mut self.observer {
+            let (number, at) = (self.trace.events(), self.now);
+            observer.fault(Stamp { number, at, host }, fault);
+        }
+        self.look_at(host);
+        self.look_around();
         Ok(true)
     }
 
@@ -348,6 +384,7 @@ impl World {
         let number = process.number;
         self.oracle.started(self.now, id, process.node.database())?;
         self.network.started(id, number);
+        self.look_at_database(id);
         for what in self.hosts[id.0].greeting() {
             self.queue.push(self.now, Event::Local { host: id, process: number, what });
         }
@@ -416,6 +453,7 @@ impl World {
                 while let Some(delivery) = self.network.deliver() {
                     self.arrive(delivery.host, &delivery.what)?;
                 }
+                self.look_at_links();
                 Ok(())
             }
             Event::Local { host, process, what } => self.local(host, process, what),
@@ -423,6 +461,7 @@ impl World {
     }
 
     fn arrive(&mut self, host: HostId, what: &Arrival) -> Result<(), Finding> {
+        self.look_at_arrival(host, what);
         match what {
             Arrival::Opened { link, peer, .. } => {
                 self.oracle.link_opened(self.now, host, *link, *peer)?;
@@ -465,9 +504,10 @@ impl World {
     /// Gives a node an input, does what it wants, and has the oracle look.
     fn feed(&mut self, id: HostId, input: Input<'_>) -> Result<(), Finding> {
         self.turn = id;
-        let process = self.hosts[id.0].process.as_mut().expect("only what runs is fed");
         self.trace.event(self.now, id, || input_in_words(&input));
         self.trace.input(&input);
+        self.look_at_event(id, |stamp, ends| happening::input(stamp, &input, ends));
+        let process = self.hosts[id.0].process.as_mut().expect("only what runs is fed");
         let mut outputs = std::mem::take(&mut self.outputs);
         let mono = process.mono(self.now);
         let next = step(&mut process.node, mono, input, |output| outputs.push(output));
@@ -479,11 +519,18 @@ impl World {
                 self.queue.push(at, Event::Local { host: id, process, what });
             }
         }
+        let writes = self.observer.is_some()
+            && outputs.iter().any(|output| matches!(output, Output::Persist { .. }));
         for output in outputs.drain(..) {
             self.trace.output(&output);
+            self.look_at_event(id, |stamp, ends| happening::output(stamp, &output, ends));
             self.perform(id, output)?;
         }
         self.outputs = outputs;
+        if writes {
+            self.look_at_database(id);
+        }
+        self.look_at_links();
         self.observe(id)
     }
 
@@ -495,6 +542,9 @@ impl World {
             }
             Output::Send { link, bytes } => {
                 self.oracle.said(now, id, &bytes)?;
+                if let Some(observer) = &mut self.observer {
+                    observer.frame(id, Way::Sent, bytes.len());
+                }
                 let said = self.network.say((id, link), bytes, now, &mut self.queue);
                 said.map_err(|_| self.misuse(id, link, "says something on"))?;
             }
@@ -513,14 +563,80 @@ impl World {
             }
             Output::Count(counter) => *self.hosts[id.0].counts.entry(counter).or_default() += 1,
             Output::Datagram { to, bytes } => {
+                if let Some(observer) = &mut self.observer {
+                    observer.datagram(id, Way::Sent, bytes.len());
+                }
                 self.network.send(id, None, (to, bytes), now, &mut self.queue);
             }
             Output::Event(Told::Answered { id: ask, answer }) => {
                 self.answers.insert((id, ask), answer);
             }
+            Output::Sought(sought) => {
+                if let Some(observer) = &mut self.observer {
+                    let process = self.hosts[id.0].process.as_ref().expect("it has just looked");
+                    let began = process.since + Duration::from_nanos(sought.began.0);
+                    observer.sought(now, id, began, &sought);
+                }
+            }
             Output::Event(_) => {}
         }
         Ok(())
+    }
+
+    /// The observer sees whether a host runs and where it is.
+    fn look_at(&mut self, id: HostId) {
+        let Some(observer) = &mut self.observer else { return };
+        let runs = self.hosts[id.0].process.is_some();
+        observer.host(self.now, id, runs, self.network.addresses(id));
+    }
+
+    /// It sees what a node holds.
+    fn look_at_database(&mut self, id: HostId) {
+        let Some(observer) = &mut self.observer else { return };
+        if let Some(process) = &self.hosts[id.0].process {
+            observer.holds(self.now, id, process.node.database());
+        }
+    }
+
+    /// It sees who could talk with whom, which faults change.
+    fn look_around(&mut self) {
+        let Some(observer) = &mut self.observer else { return };
+        observer.owed(self.now, self.oracle.reach.owed().pairs);
+        self.look_at_links();
+    }
+
+    /// It sees who has a working link, if that may have changed.
+    fn look_at_links(&mut self) {
+        let Some(observer) = &mut self.observer else { return };
+        if self.links_seen != self.network.changes() {
+            self.links_seen = self.network.changes();
+            let working = self.network.open_links().filter(|link| link.works);
+            observer
+                .working(self.now, working.map(|link| link.ends.map(|(host, _)| host.0).into()));
+        }
+    }
+
+    /// It writes an event down, if that is wanted.
+    fn look_at_event(&mut self, host: HostId, row: impl FnOnce(Stamp, &Ends<'_>) -> EventRow) {
+        let Some(observer) = &mut self.observer else { return };
+        let (number, at, network) = (self.trace.events(), self.now, &self.network);
+        let holder = |address| network.holder(address);
+        let far = |link| network.far(host, link);
+        let ends = Ends { holder: &holder, far: &far };
+        observer.event(|| row(Stamp { number, at, host }, &ends));
+    }
+
+    /// It sees what reaches a process.
+    fn look_at_arrival(&mut self, host: HostId, what: &Arrival) {
+        let Some(observer) = &mut self.observer else { return };
+        match what {
+            Arrival::Datagram(_, bytes) => observer.datagram(host, Way::Received, bytes.len()),
+            Arrival::Bytes(_, bytes) => observer.frame(host, Way::Received, bytes.len()),
+            Arrival::Opened { .. }
+            | Arrival::DialFailed(_)
+            | Arrival::Moved(..)
+            | Arrival::Closed(_) => {}
+        }
     }
 
     /// Sends what an adversary has ready.

@@ -70,6 +70,8 @@ pub struct Lookup {
     path_queries: [usize; ALPHA],
     in_flight: usize,
     newest: Option<Signed>,
+    /// How many requests had been made when somebody first told of the target.
+    heard_after: Option<usize>,
     found: bool,
 }
 
@@ -78,6 +80,8 @@ struct Candidate {
     record: Signed,
     at: SocketAddr,
     path: usize,
+    /// How many answers led to it, one through the other; none to whom we knew.
+    hops: usize,
     state: State,
 }
 
@@ -116,9 +120,10 @@ impl Lookup {
             path_queries: [0; ALPHA],
             in_flight: 0,
             newest: None,
+            heard_after: None,
             found: false,
         };
-        seeds.into_iter().take(UNASKED_MAX).for_each(|seed| lookup.hear(seed, 0));
+        seeds.into_iter().take(UNASKED_MAX).for_each(|seed| lookup.hear(seed, 0, 0));
         // Dealt like cards, so that every path starts as close as the others.
         for (place, candidate) in lookup.candidates.values_mut().enumerate() {
             candidate.path = place % ALPHA;
@@ -142,6 +147,23 @@ impl Lookup {
     #[must_use]
     pub fn queries(&self) -> usize {
         self.queries
+    }
+
+    /// How many requests it had made when it first heard of the target; `None` if it never did.
+    #[must_use]
+    pub fn heard_after(&self) -> Option<usize> {
+        self.heard_after
+    }
+
+    /// How many answers, one through the other, led to the target, or, if the closest nodes are
+    /// wanted, to the closest that answered; `None` if there is none.
+    #[must_use]
+    pub fn hops(&self) -> Option<usize> {
+        let is_result = |(key, candidate): &(&Key, &Candidate)| match self.aim {
+            Aim::Record => **key == [0; 32],
+            Aim::Closest => candidate.state.has_answered(),
+        };
+        self.candidates.iter().find(is_result).map(|(_, candidate)| candidate.hops)
     }
 
     /// The next request to make now; call until `None`, after every answer and failure.
@@ -180,11 +202,12 @@ impl Lookup {
         let mut nearer = false;
         let mut farther = false;
         let distance = from.log_distance(&self.target);
+        let hops = self.candidates[&key].hops + 1;
         for heard in records.into_iter().take(ANSWER_MAX) {
             let heard_at = from.log_distance(&heard.0.node_id());
             nearer |= heard_at < distance;
             farther |= heard_at > distance;
-            self.hear(heard, path);
+            self.hear(heard, path, hops);
         }
         // Some responders sort the distances before they cut. Then the bucket below, which holds
         // nothing closer to the target, hides the target's own.
@@ -249,19 +272,20 @@ impl Lookup {
         Some((candidate.path, again))
     }
 
-    fn hear(&mut self, (record, at): (Signed, SocketAddr), path: usize) {
+    fn hear(&mut self, (record, at): (Signed, SocketAddr), path: usize, hops: usize) {
         let id = record.node_id();
         if id == self.own {
             return;
         }
         if id == self.target && self.newest.as_ref().is_none_or(|seen| seen.seq() < record.seq()) {
             self.newest = Some(record.clone());
+            self.heard_after.get_or_insert(self.queries);
         }
         let key = id.xor(&self.target);
         match self.candidates.get_mut(&key) {
             Some(known) => known.hear(record, at),
             None => {
-                let candidate = Candidate { record, at, path, state: State::Unasked };
+                let candidate = Candidate { record, at, path, hops, state: State::Unasked };
                 self.candidates.insert(key, candidate);
                 self.forget_farthest(path);
             }

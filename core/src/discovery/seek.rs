@@ -21,7 +21,7 @@ pub struct SeekId(pub u64);
 
 /// What a lookup is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Goal {
+pub enum Goal {
     /// Our own neighbourhood, which is then told that we exist.
     Own,
     /// The half of all nodes that is far from us, because hardly anybody near us answered.
@@ -41,6 +41,55 @@ pub(super) struct Seek {
     lookup: Lookup,
     /// Whether it began with the nodes to ask when nobody else answers.
     with_seeds: bool,
+    began: Mono,
+    /// How many requests were made before it began anew.
+    spent: usize,
+}
+
+/// How a lookup went. Only a measurement: nothing depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sought {
+    /// The id that was looked for.
+    pub target: NodeId,
+    /// What for.
+    pub goal: Goal,
+    /// When it began.
+    pub began: Mono,
+    /// Whether it has what it was for: a record of the target, or a node that answered.
+    pub found: bool,
+    /// How many answers, one through the other, led there; `None` if nothing did.
+    pub hops: Option<usize>,
+    /// How many requests had been made when it first heard of the target; `None` if it never did.
+    pub heard_after: Option<usize>,
+    /// How many requests it made.
+    pub queries: usize,
+}
+
+impl Goal {
+    fn aim(self) -> Aim {
+        match self {
+            Self::Own | Self::Far | Self::OwnAgain | Self::Refresh => Aim::Closest,
+            Self::Resolve | Self::Asked(_) => Aim::Record,
+        }
+    }
+}
+
+impl Seek {
+    fn outcome(&self) -> Sought {
+        let Self { goal, lookup, began, spent, .. } = self;
+        Sought {
+            target: *lookup.target(),
+            goal: *goal,
+            began: *began,
+            found: match goal.aim() {
+                Aim::Closest => lookup.hops().is_some(),
+                Aim::Record => lookup.newest().is_some(),
+            },
+            hops: lookup.hops(),
+            heard_after: lookup.heard_after().map(|queries| spent + queries),
+            queries: spent + lookup.queries(),
+        }
+    }
 }
 
 impl Discovery {
@@ -55,15 +104,19 @@ impl Discovery {
         // have nobody left when all of them move.
         let verified = self.table.nodes().filter(|node| node.is_verified());
         let with_seeds = verified.take(CLOSEST).count() < CLOSEST;
-        self.begin(now, target, goal, with_seeds);
+        self.begin(now, target, goal, with_seeds, (now, 0));
         true
     }
 
-    fn begin(&mut self, now: Mono, target: NodeId, goal: Goal, with_seeds: bool) {
-        let aim = match goal {
-            Goal::Own | Goal::Far | Goal::OwnAgain | Goal::Refresh => Aim::Closest,
-            Goal::Resolve | Goal::Asked(_) => Aim::Record,
-        };
+    /// `tried` is when it began for the first time, and how many requests that cost.
+    fn begin(
+        &mut self,
+        now: Mono,
+        target: NodeId,
+        goal: Goal,
+        with_seeds: bool,
+        tried: (Mono, usize),
+    ) {
         let mut first = self.table.closest(&target, CLOSEST);
         if with_seeds {
             // A lookup begins with so many only: of those that were stored each with others.
@@ -74,8 +127,9 @@ impl Discovery {
         }
         let id = SeekId(self.next_seek);
         self.next_seek += 1;
-        let lookup = Lookup::new(target, aim, self.id, first);
-        self.seeks.insert(id, Seek { goal, lookup, with_seeds });
+        let lookup = Lookup::new(target, goal.aim(), self.id, first);
+        let (began, spent) = tried;
+        self.seeks.insert(id, Seek { goal, lookup, with_seeds, began, spent });
         self.advance(now, id);
     }
 
@@ -128,13 +182,15 @@ impl Discovery {
     }
 
     fn sought(&mut self, now: Mono, seek: Seek) {
-        let Seek { goal, lookup, with_seeds } = seek;
+        let Seek { goal, ref lookup, with_seeds, began, spent } = seek;
         let closest = lookup.closest();
         // Hardly anybody answered: those that we know have moved or gone, perhaps all at once.
         let others = || self.seeds().any(|seed| !lookup.knows(&seed.node_id()));
         if closest.len() < ALPHA && !with_seeds && others() {
-            return self.begin(now, *lookup.target(), goal, true);
+            let tried = (began, spent + lookup.queries());
+            return self.begin(now, *lookup.target(), goal, true, tried);
         }
+        self.acts.push_back(Act::Sought(seek.outcome()));
         match goal {
             Goal::Own | Goal::OwnAgain => {
                 self.table.admit_inbound(now);
@@ -145,13 +201,13 @@ impl Discovery {
                 // those.
                 if goal == Goal::Own && (1..CLOSEST).contains(&closest.len()) {
                     let far = self.table.target_at(DISTANCE_MAX, &mut self.jitter);
-                    self.begin(now, far, Goal::Far, with_seeds);
+                    self.begin(now, far, Goal::Far, with_seeds, (now, 0));
                 }
                 for (record, at) in closest.into_iter().take(NEIGHBOURS) {
                     self.announce(now, record, at);
                 }
             }
-            Goal::Far => self.begin(now, self.id, Goal::OwnAgain, with_seeds),
+            Goal::Far => self.begin(now, self.id, Goal::OwnAgain, with_seeds, (now, 0)),
             Goal::Refresh | Goal::Resolve => {}
             Goal::Asked(id) => {
                 let closest = closest.into_iter().map(|(record, _)| record).collect();

@@ -198,6 +198,7 @@ impl Node {
             Act::Talk(talk) => self.emit(Event::Talk(talk)),
             Act::Observed => self.voted(),
             Act::Count(counter) => self.count(counter),
+            Act::Sought(sought) => self.outputs.push_back(Output::Sought(sought)),
         }
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::cluster::{Change, OperatorIndex};
 use crate::count::Counter;
 use crate::database::Row;
-use crate::discovery::{Answer, Talk};
+use crate::discovery::{Answer, Sought, Talk};
 use crate::keys::PublicKey;
 use crate::mesh::{CloseReason, DialId, LinkId, Violation};
 use crate::record::Signed;
@@ -61,6 +61,8 @@ pub enum Output {
     Event(Event),
     /// Something happened once more.
     Count(Counter),
+    /// A lookup has ended: how it went, for whoever measures.
+    Sought(Sought),
 }
 
 /// What the application may want to know.

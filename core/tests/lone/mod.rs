@@ -148,6 +148,7 @@ impl Lone {
             Output::Datagram { to, bytes } => self.datagrams.push((to, bytes)),
             Output::Event(event) => self.events.push(event),
             Output::Count(counter) => *self.counts.entry(counter).or_default() += 1,
+            Output::Sought(_) => {}
             Output::Send { link, bytes } => {
                 let reader = self.readers.get_mut(&link).expect("a word on an open link");
                 reader.push(&bytes);

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use stayfound_core::chance::{Chance, Stream};
 use stayfound_core::cluster::Manifest;
 use stayfound_core::database::Row;
-use stayfound_core::discovery::{Answer, Ask, Settings};
+use stayfound_core::discovery::{Answer, Ask, Settings, Sought};
 use stayfound_core::keys::SecretKey;
 use stayfound_core::node::{Config, Counter, Event, Input, Node, Output, Ticket};
 use stayfound_core::record::{NodeId, Signed};
@@ -36,6 +36,8 @@ pub struct Host {
     pub answers: BTreeMap<u64, Answer>,
     pub events: Vec<Event>,
     pub counts: BTreeMap<Counter, usize>,
+    /// The lookups that have ended.
+    pub sought: Vec<Sought>,
     wake: Option<Mono>,
     writes: Vec<Ticket>,
 }
@@ -110,7 +112,8 @@ impl Web {
         self.by_address.insert(at, place);
         let (answers, events, writes) = (BTreeMap::new(), vec![], vec![]);
         let counts = BTreeMap::new();
-        self.hosts.push(Host { node, at, disk, answers, events, counts, wake: None, writes });
+        let (wake, sought) = (None, Vec::new());
+        self.hosts.push(Host { node, at, disk, answers, events, counts, sought, wake, writes });
         self.input(place, Input::AddressUp { ip: at.ip() });
         self.input(place, Input::Bound { local: at });
         place
@@ -175,6 +178,7 @@ impl Web {
             }
             Output::Event(event) => host.events.push(event),
             Output::Count(counter) => *host.counts.entry(counter).or_default() += 1,
+            Output::Sought(sought) => host.sought.push(sought),
             Output::Dial { .. } | Output::Send { .. } | Output::Close { .. } => {
                 unreachable!("a node alone opens no links")
             }

@@ -177,6 +177,7 @@ impl Network {
 
     /// An end opens; answers its number.
     fn opened(&mut self, wire: Wire, side: Side) -> LinkId {
+        self.changes += 1;
         let end = self.links.get_mut(&wire).expect("it is opening").end_mut(side);
         let site = &mut self.sites[end.host.0];
         assert_eq!(end.state, EndState::Opening);
@@ -189,6 +190,7 @@ impl Network {
 
     /// An end closes without telling its process.
     pub(super) fn shut(&mut self, wire: Wire, side: Side) {
+        self.changes += 1;
         let end = self.links.get_mut(&wire).expect("it is there").end_mut(side);
         let site = &mut self.sites[end.host.0];
         match end.state {
@@ -265,6 +267,7 @@ impl Network {
         if !begun || works != link.broken {
             return;
         }
+        self.changes += 1;
         if !works {
             let link = self.link_mut(wire);
             (link.broken, link.outage) = (true, link.outage + 1);

@@ -61,6 +61,7 @@ impl Lone {
             Output::Persist { ticket, .. } => written = Some(ticket),
             Output::Event(event) => events.push(event),
             Output::Count(counter) => *counts.entry(counter).or_default() += 1,
+            Output::Sought(_) => {}
             other => unreachable!("a node alone wants {other:?}"),
         });
         if let Some(ticket) = written {
