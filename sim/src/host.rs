@@ -15,7 +15,7 @@ use stayfound_core::time::Wall;
 use crate::adversary::Adversary;
 use crate::event::Local;
 use crate::moment::Moment;
-use crate::network::Arrival;
+use crate::network::{Arrival, Attachment, Behind, Router};
 
 mod clock;
 mod disk;
@@ -41,6 +41,9 @@ pub enum Uplink {
         /// What the operator says the address is, for ever.
         fixed: Option<SocketAddr>,
     },
+    /// It has a private address behind a router that forwards nothing: it can be reached by whom it
+    /// has sent something.
+    Nat(Router),
 }
 
 /// One host.
@@ -49,6 +52,8 @@ pub(crate) struct Host {
     pub(crate) uplink: Uplink,
     /// Where it is or was last, seen from outside, by its first interface.
     pub(crate) address: SocketAddr,
+    /// Whether the router before it forwards its port.
+    pub(crate) forwards: bool,
     /// Whether its first interface is connected.
     pub(crate) online: bool,
     /// The addresses of its other interfaces: of the Internet, or of a network of its own where
@@ -112,6 +117,7 @@ impl fmt::Display for Uplink {
             Self::Direct => f.write_str("direct"),
             Self::Forwarded { fixed: None } => f.write_str("forwarded"),
             Self::Forwarded { fixed: Some(address) } => write!(f, "forwarded, fixed at {address}"),
+            Self::Nat(router) => write!(f, "behind nat, {router}"),
         }
     }
 }
@@ -205,16 +211,37 @@ impl Host {
         let others = self.others.iter().filter(|ip| ip.is_ipv4() || self.dual_stack);
         let others = others.filter(|ip| Scope::of(**ip) == Scope::Global);
         let others = others.map(|ip| SocketAddr::new(*ip, self.address.port()));
-        self.online.then_some(self.address).into_iter().chain(others).collect()
+        let first = self.online && self.router().is_none();
+        first.then_some(self.address).into_iter().chain(others).collect()
+    }
+
+    /// Where it is in the network.
+    pub(crate) fn attachment(&self) -> Attachment {
+        let (outside, port) = (self.address.ip(), self.bound().port());
+        let behind = self.router().filter(|_| self.online);
+        let behind = behind.map(|router| Behind { outside, port, router });
+        Attachment { addresses: self.addresses(), behind }
+    }
+
+    /// The router before its first interface, if that forwards nothing.
+    fn router(&self) -> Option<Router> {
+        match self.uplink {
+            _ if self.forwards => None,
+            Uplink::Direct => None,
+            Uplink::Forwarded { .. } => Some(Router::HOME),
+            Uplink::Nat(router) => Some(router),
+        }
     }
 
     fn first_interface(&self) -> Option<IpAddr> {
         match self.uplink {
             Uplink::Direct => self.online.then_some(self.address.ip()),
-            Uplink::Forwarded { .. } if self.address.is_ipv4() => {
+            Uplink::Forwarded { .. } | Uplink::Nat(_) if self.address.is_ipv4() => {
                 Some(Ipv4Addr::new(10, 0, 0, 2).into())
             }
-            Uplink::Forwarded { .. } => Some(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2).into()),
+            Uplink::Forwarded { .. } | Uplink::Nat(_) => {
+                Some(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2).into())
+            }
         }
     }
 }

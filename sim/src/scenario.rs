@@ -16,7 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::event::HostId;
 use crate::moment::Moment;
-use crate::network::Access;
+use crate::network::{Access, Router};
 use crate::world::Setup;
 
 pub(crate) mod build;
@@ -24,7 +24,9 @@ pub(crate) mod draw;
 mod healing;
 mod options;
 
-pub use options::{Bootstrap, Families, FaultKind, Interfaces, Neighbours, Options, SeqStyle};
+pub use options::{
+    Bootstrap, Families, FaultKind, Interfaces, Miles, Neighbours, Options, SeqStyle,
+};
 
 /// Something done to a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +70,10 @@ pub enum What {
     Access(Access),
     /// Packets above so many bytes do not pass.
     Mtu(u16),
+    /// Its first interface is behind a router of this kind now, which forwards nothing.
+    Nat(Router),
+    /// Its first interface has its public address itself now.
+    Direct,
     /// The router that it is behind loses its mappings.
     Reboot,
     /// The router forwards its port to it.
@@ -172,6 +178,8 @@ impl fmt::Display for Fault {
             What::Unblock => write!(f, "unblock {host}"),
             What::Access(access) => write!(f, "access {host} {access}"),
             What::Mtu(bytes) => write!(f, "mtu {host} {bytes}"),
+            What::Nat(router) => write!(f, "nat {host} {router}"),
+            What::Direct => write!(f, "direct {host}"),
             What::Reboot => write!(f, "reboot {host}"),
             What::Forward => write!(f, "forward {host}"),
             What::Unforward => write!(f, "unforward {host}"),

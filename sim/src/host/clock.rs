@@ -37,7 +37,8 @@ impl Clock {
         let ahead = i128::from(shown.0.saturating_sub(self.shown.0)) * MILLION;
         let rate = MILLION + i128::from(self.drift);
         let passed = (ahead + rate - 1) / rate;
-        let moment = self.since + Duration::from_nanos(u64::try_from(passed).unwrap_or(u64::MAX / 4));
+        let moment =
+            self.since + Duration::from_nanos(u64::try_from(passed).unwrap_or(u64::MAX / 4));
         debug_assert!(self.mono(moment) >= shown);
         moment
     }

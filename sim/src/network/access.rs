@@ -77,6 +77,15 @@ impl Access {
 }
 
 impl Mile {
+    /// What is worst of each preset, in one.
+    pub(crate) fn worst() -> Self {
+        let worst = |of: fn(&Self) -> u64| {
+            Access::ALL.iter().map(|access| of(&access.mile())).max().expect("there are presets")
+        };
+        let (delay, jitter) = (worst(|it| it.delay), worst(|it| it.jitter));
+        Self { delay, jitter, loss: worst(|it| it.loss), rates: None }
+    }
+
     /// The longest that it delays a packet that nothing queues before.
     pub(crate) fn slowest(self) -> Duration {
         Duration::from_micros(self.delay + self.jitter)

@@ -1,6 +1,6 @@
 //! A network address translator for UDP, in the words of RFC 4787: mapping × filtering × expiry ×
-//! hairpin, and ports that it forwards. One translates for all hosts inside it; a carrier-grade one
-//! stands before others, which are its hosts.
+//! hairpin. One translates for all hosts inside it; a carrier-grade one stands before others, which
+//! are its hosts. (A host whose port is forwarded is seen there, and needs no model.)
 //!
 //! It keeps a flow for each (inside, remote) pair, as Linux conntrack does. The mapping of an inside
 //! endpoint lives as long as one of the flows that share it.
@@ -74,8 +74,6 @@ pub struct Nat {
     flows: BTreeMap<(SocketAddr, SocketAddr), Flow>,
     /// Who has, or had last, a port.
     ports: BTreeMap<u16, SocketAddr>,
-    /// Ports that are forwarded inside, whoever sends.
-    forwards: BTreeMap<u16, SocketAddr>,
     next_port: u16,
 }
 
@@ -124,8 +122,8 @@ impl Nat {
     /// A translator that has not seen a packet yet.
     #[must_use]
     pub fn new(behaviour: Behaviour) -> Self {
-        let (flows, ports, forwards) = Default::default();
-        Self { behaviour, flows, ports, forwards, next_port: *PORTS.start() }
+        let (flows, ports) = Default::default();
+        Self { behaviour, flows, ports, next_port: *PORTS.start() }
     }
 
     /// Whether it takes a packet from inside that is sent to its own outside address back in.
@@ -152,10 +150,9 @@ impl Nat {
     /// The port from which a packet would go out now, if there is a mapping for it.
     #[must_use]
     pub fn port_of(&self, inside: SocketAddr, remote: SocketAddr, now: Moment) -> Option<u16> {
-        let forwarded = self.forwards.iter().find(|(_, to)| **to == inside);
         let shares = |to: SocketAddr| self.behaviour.mapping.same(to, remote);
-        let mapped = || self.flows_of(inside, now).find(|(to, _)| shares(*to));
-        forwarded.map(|(port, _)| *port).or_else(|| Some(mapped()?.1.port))
+        let mut mapped = self.flows_of(inside, now).filter(|(to, _)| shares(*to));
+        mapped.next().map(|(_, flow)| flow.port)
     }
 
     /// A packet comes from outside to one of its ports; answers whom inside it reaches.
@@ -171,25 +168,12 @@ impl Nat {
     /// Whom inside a packet from outside would reach now.
     #[must_use]
     pub fn lets_in(&self, remote: SocketAddr, port: u16, now: Moment) -> Option<SocketAddr> {
-        if let Some(inside) = self.forwards.get(&port) {
-            return Some(*inside);
-        }
         let inside = *self.ports.get(&port)?;
         let mut mapped = self.flows_of(inside, now).filter(|(_, flow)| flow.port == port);
         mapped.any(|(to, _)| self.behaviour.filtering.same(to, remote)).then_some(inside)
     }
 
-    /// From now on it forwards a port inside.
-    pub fn forward(&mut self, port: u16, inside: SocketAddr) {
-        self.forwards.insert(port, inside);
-    }
-
-    /// It forwards nothing to this host any more.
-    pub fn unforward(&mut self, inside: SocketAddr) {
-        self.forwards.retain(|_, to| *to != inside);
-    }
-
-    /// It loses all its mappings, as by a restart. What it was told to forward, it forwards.
+    /// It loses all its mappings, as by a restart.
     pub fn reboot(&mut self) {
         self.flows.clear();
         self.ports.clear();
@@ -219,7 +203,7 @@ impl Nat {
         let own = Some(inside.port()).filter(|port| PORTS.contains(port));
         let free = |nat: &Self, port: u16| {
             let used = |of: &SocketAddr| nat.flows_of(*of, now).any(|(_, flow)| flow.port == port);
-            !nat.forwards.contains_key(&port) && !nat.ports.get(&port).is_some_and(used)
+            !nat.ports.get(&port).is_some_and(used)
         };
         let port = own.filter(|port| free(self, *port)).unwrap_or_else(|| {
             loop {
@@ -236,7 +220,8 @@ impl Nat {
 
     fn sweep(&mut self, now: Moment) {
         let Behaviour { unreplied, stream, .. } = self.behaviour;
-        self.flows.retain(|_, flow| now - flow.last < if flow.replied { stream } else { unreplied });
+        self.flows
+            .retain(|_, flow| now - flow.last < if flow.replied { stream } else { unreplied });
     }
 }
 
@@ -292,23 +277,9 @@ mod tests {
     }
 
     #[test]
-    fn a_forwarded_port_is_open_to_all_and_survives_a_reboot() {
-        let mut nat = Nat::new(NatKind::Symmetric.behaviour());
-        nat.forward(3610, host(2));
-        assert_eq!(nat.inbound(remote(9, 9), 3610, at(0)), Some(host(2)));
-        assert_eq!(nat.outbound(host(2), remote(1, 7), at(0)), 3610);
-        assert_ne!(nat.outbound(host(3), remote(1, 7), at(0)), 3610);
-        nat.reboot();
-        assert_eq!(nat.lets_in(remote(9, 9), 3610, at(1)), Some(host(2)));
-        nat.unforward(host(2));
-        assert_eq!(nat.lets_in(remote(9, 9), 3610, at(1)), None);
-    }
-
-    #[test]
     fn after_a_reboot_a_symmetric_translator_gives_another_port() {
         let mut nat = Nat::new(NatKind::Symmetric.behaviour());
-        let ports: Vec<u16> =
-            (1..=3).map(|n| nat.outbound(host(2), remote(n, 7), at(0))).collect();
+        let ports: Vec<u16> = (1..=3).map(|n| nat.outbound(host(2), remote(n, 7), at(0))).collect();
         assert!(ports.iter().all(|port| ports.iter().filter(|it| *it == port).count() == 1));
         nat.reboot();
         assert!(ports.iter().all(|port| nat.lets_in(remote(1, 7), *port, at(0)).is_none()));
