@@ -6,15 +6,18 @@
 
 pub mod adversary;
 pub mod event;
+pub mod exit;
 pub mod host;
 pub mod moment;
 pub mod network;
 pub mod observe;
 pub mod oracle;
 pub mod queue;
+pub mod results;
 pub mod run;
 pub mod scenario;
 pub mod script;
+pub mod sweep;
 pub mod table;
 pub mod trace;
 pub mod world;

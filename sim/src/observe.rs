@@ -29,6 +29,7 @@ use stopwatch::Stopwatch;
 /// Watches a world.
 pub struct Observer {
     operators: Vec<NodeId>,
+    ids: BTreeMap<NodeId, HostId>,
     hosts: Vec<Tally>,
     knowing: Knowing,
     linking: Linking,
@@ -88,11 +89,13 @@ pub struct Observed {
 }
 
 impl Observer {
-    /// An observer of a world in which nothing has happened yet: of the ids of its operators, where
-    /// all its hosts are, and whether every event is to be written down.
+    /// An observer of a world in which nothing has happened yet: of the ids of all hosts and where
+    /// they are, of which the first so many are operators, and of whether every event is to be
+    /// written down.
     #[must_use]
-    pub fn new(operators: Vec<NodeId>, at: &[Vec<SocketAddr>], events: bool) -> Self {
-        let n = operators.len();
+    pub fn new(ids: &[NodeId], at: &[Vec<SocketAddr>], operators: usize, events: bool) -> Self {
+        let (n, operators) = (operators, ids[..operators].to_vec());
+        let ids = ids.iter().enumerate().map(|(host, id)| (*id, HostId(host))).collect();
         Self {
             knowing: Knowing::new(&at[..n]),
             linking: Linking::new(n),
@@ -101,6 +104,7 @@ impl Observer {
             faults: BTreeMap::new(),
             events: events.then(Vec::new),
             operators,
+            ids,
         }
     }
 
@@ -161,7 +165,7 @@ impl Observer {
         self.lookups.push(LookupRow {
             host: host.0 as u64,
             goal: goal(sought.goal).into(),
-            target: format!("{}", sought.target),
+            target: self.ids.get(&sought.target).map(|host| host.0 as u64),
             began_s: began.seconds(),
             took_s: (now - began).as_nanos() as f64 / 1e9,
             found: sought.found,

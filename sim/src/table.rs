@@ -6,6 +6,7 @@
 //! together by appending them.
 
 mod collect;
+pub mod csv;
 mod rows;
 pub mod schema;
 
@@ -91,14 +92,22 @@ pub trait Row {
 
     /// Its values, one for each of the table's own columns.
     fn values(&self) -> Vec<Value>;
+
+    /// The row of these values.
+    ///
+    /// # Panics
+    /// If they do not fit the table's own columns.
+    fn from_values(values: &[Value]) -> Self;
 }
 
 /// A type whose values stand in a column.
-trait Cell {
+trait Cell: Sized {
     const KIND: Kind;
     const OPTIONAL: bool = false;
 
     fn value(&self) -> Value;
+
+    fn of(value: &Value) -> Option<Self>;
 }
 
 impl Table {
@@ -158,6 +167,10 @@ impl Cell for String {
     fn value(&self) -> Value {
         Value::Text(self.clone())
     }
+
+    fn of(value: &Value) -> Option<Self> {
+        if let Value::Text(text) = value { Some(text.clone()) } else { None }
+    }
 }
 
 impl Cell for u64 {
@@ -165,6 +178,10 @@ impl Cell for u64 {
 
     fn value(&self) -> Value {
         Value::Count(*self)
+    }
+
+    fn of(value: &Value) -> Option<Self> {
+        if let Value::Count(it) = value { Some(*it) } else { None }
     }
 }
 
@@ -174,6 +191,10 @@ impl Cell for f64 {
     fn value(&self) -> Value {
         Value::Real(*self)
     }
+
+    fn of(value: &Value) -> Option<Self> {
+        if let Value::Real(it) = value { Some(*it) } else { None }
+    }
 }
 
 impl Cell for bool {
@@ -181,6 +202,10 @@ impl Cell for bool {
 
     fn value(&self) -> Value {
         Value::Flag(*self)
+    }
+
+    fn of(value: &Value) -> Option<Self> {
+        if let Value::Flag(it) = value { Some(*it) } else { None }
     }
 }
 
@@ -190,5 +215,9 @@ impl<T: Cell> Cell for Option<T> {
 
     fn value(&self) -> Value {
         self.as_ref().map_or(Value::Absent, T::value)
+    }
+
+    fn of(value: &Value) -> Option<Self> {
+        if *value == Value::Absent { Some(None) } else { T::of(value).map(Some) }
     }
 }

@@ -8,7 +8,7 @@ use stayfound_core::chance::Chance;
 use stayfound_core::cluster::OperatorIndex;
 use stayfound_core::discovery::{Answer, Ask};
 use stayfound_core::node::{Config, Counter, Event as Told, Input, LinkId, Node, Output, Ticket};
-use stayfound_core::record::Signed;
+use stayfound_core::record::{NodeId, Signed};
 use stayfound_core::step;
 
 use crate::adversary::Adversary;
@@ -168,9 +168,11 @@ impl World {
     /// If something has happened before.
     pub fn watch(&mut self, events: bool) {
         assert!(self.trace.events() == 0, "too late to watch");
-        let operators = self.listed.iter().map(Signed::node_id).collect();
+        let id = |host: &Host| NodeId::of(&host.config.key.public_key().point());
+        let ids: Vec<NodeId> = self.hosts.iter().map(id).collect();
         let at: Vec<_> = self.hosts.iter().map(Host::addresses).collect();
-        self.observer = Some(Box::new(Observer::new(operators, &at, events)));
+        let operators = self.oracle.operators();
+        self.observer = Some(Box::new(Observer::new(&ids, &at, operators, events)));
     }
 
     /// What was measured, when nothing more is to happen; `None` if nobody watched.

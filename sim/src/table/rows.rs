@@ -32,6 +32,12 @@ macro_rules! table {
             fn values(&self) -> Vec<Value> {
                 vec![$(self.$column.value()),+]
             }
+
+            fn from_values(values: &[Value]) -> Self {
+                let mut values = values.iter();
+                let mut next = || values.next().expect("a value for each column");
+                Self { $($column: Cell::of(next()).expect("a value that its column takes")),+ }
+            }
         }
     };
 }
@@ -140,8 +146,8 @@ table! {
         /// bucket of its table), `resolve` (an operator's newest record) or `asked` (by the
         /// application).
         goal: String;
-        /// The id that was looked for, in hex.
-        target: String;
+        /// The host with the id that was looked for; absent if nobody has it.
+        target: Option<u64>;
         /// When it began.
         began_s: f64, in "s";
         /// How long it took.

@@ -1,0 +1,125 @@
+//! `sweep`: many runs, a part for each block of seeds.
+
+use std::io::{IsTerminal, stderr};
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use stayfound_sim::exit::{self, DATA, IO};
+use stayfound_sim::sweep::{Progress, Sweep, SweepError};
+
+use super::say;
+use super::which::parse_seeds;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  stayfound-sim sweep --seeds 0..10000 --block 100 --out parts --jobs 8
+  stayfound-sim merge parts --out results       tables of all parts, and a manifest
+  stayfound-sim sweep --seeds 0..100 --block 100 --out parts    one block: a task of an engine
+
+A block whose part is there is done: after whatever went wrong, the same command goes on. A part \
+that is damaged is run again.
+
+Exit codes: those of `run`, of the failing seed that comes first; 65 if a part is there that is \
+not of this sweep; 74 if a part cannot be written (then it is not there).";
+
+#[derive(Args)]
+pub(crate) struct Sweeping {
+    /// The seeds, from A up to but not including B
+    #[arg(long, value_name = "A..B", value_parser = parse_seeds)]
+    seeds: Range<u64>,
+    /// How many seeds a part holds: best 30 to 300 seconds of work
+    #[arg(long, value_name = "K", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    block: u64,
+    /// The directory of the parts
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// How many runs go on at once
+    #[arg(long, value_name = "N", default_value = "1")]
+    jobs: NonZeroUsize,
+    /// Keep every event as a row: a hundred times as many rows
+    #[arg(long)]
+    events: bool,
+    /// Say nothing of progress
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// How far it is: a bar on a terminal, elsewhere a line for each block.
+struct Shown {
+    bar: Option<ProgressBar>,
+    lines: bool,
+    blocks: (usize, usize),
+}
+
+pub(super) fn main(args: &Sweeping) -> u8 {
+    let Sweeping { seeds, block, out, jobs, events, quiet } = args;
+    let sweep = Sweep {
+        seeds: seeds.clone(),
+        block: *block,
+        events: *events,
+        out: out.clone(),
+        jobs: *jobs,
+    };
+    let mut shown = Shown::new(&sweep, *quiet);
+    let swept = sweep.run(&mut |progress| shown.tell(progress));
+    shown.end();
+    let failures = match swept {
+        Ok(failures) => failures,
+        Err(error) => {
+            eprintln!("stayfound-sim: {error}");
+            return if matches!(error, SweepError::Io(..)) { IO } else { DATA };
+        }
+    };
+    for failure in &failures {
+        say(&format!("{failure}\n"));
+    }
+    say(&format!("{} seeds, {} failed", seeds.end - seeds.start, failures.len()));
+    failures.first().map_or(exit::OK, |failure| exit::of(failure.kind))
+}
+
+impl Shown {
+    fn new(sweep: &Sweep, quiet: bool) -> Self {
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} seeds{msg}, {eta} to go");
+        let style = style.expect("a template that is right");
+        let seeds = sweep.seeds.end - sweep.seeds.start;
+        let bar =
+            (!quiet && stderr().is_terminal()).then(|| ProgressBar::new(seeds).with_style(style));
+        Self { lines: !quiet && bar.is_none(), bar, blocks: (0, sweep.blocks().count()) }
+    }
+
+    fn tell(&mut self, progress: &Progress) {
+        match (progress, &self.bar) {
+            (Progress::Run, Some(bar)) => bar.inc(1),
+            (Progress::Run, None) => {}
+            (Progress::Damaged(path, damage), bar) => {
+                let text = format!("{}: {damage}; run again", path.display());
+                match bar {
+                    Some(bar) => bar.println(text),
+                    None => eprintln!("{text}"), // whoever wants quiet wants to know of this
+                }
+            }
+            (Progress::Block(block), bar) => {
+                self.blocks.0 += 1;
+                let (seeds, failed) = (&block.seeds, block.failures.len());
+                if let Some(bar) = bar.as_ref().filter(|_| block.was_there) {
+                    bar.inc(seeds.end - seeds.start);
+                }
+                if self.lines {
+                    let (done, of) = self.blocks;
+                    let there = if block.was_there { ", was there" } else { "" };
+                    let Range { start, end } = seeds;
+                    eprintln!("block {start}..{end}: {failed} failed{there} ({done} of {of})");
+                }
+            }
+        }
+    }
+
+    fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
