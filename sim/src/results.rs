@@ -14,6 +14,8 @@ pub mod directory;
 mod format;
 mod manifest;
 pub mod merge;
+#[cfg(feature = "parquet")]
+mod parquet;
 pub mod part;
 
 pub use format::Format;
