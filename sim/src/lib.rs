@@ -6,6 +6,7 @@
 
 pub mod adversary;
 pub mod event;
+pub mod exit;
 pub mod host;
 pub mod moment;
 pub mod network;

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use stayfound_sim::exit::{self, DATA, IO};
 use stayfound_sim::results::Format;
 use stayfound_sim::results::merge::{MergeError, merge};
 
-use super::{DATA, IO, say};
+use super::say;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -64,7 +65,7 @@ pub(super) fn main(args: &Merging) -> u8 {
         let (seeds, count, failed) = (seeds.join(", "), runs.runs, runs.failed);
         say(&format!("{name}: {count} runs, seeds {seeds}; {failed} failed"));
     }
-    if merged.damaged.is_empty() { 0 } else { DATA }
+    if merged.damaged.is_empty() { exit::OK } else { DATA }
 }
 
 fn left_out((path, damage): &(PathBuf, impl std::fmt::Display)) {

@@ -7,9 +7,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use stayfound_sim::exit::{self, DATA, IO};
 use stayfound_sim::sweep::{Progress, Sweep, SweepError};
 
-use super::{DATA, IO, parse_seeds, say};
+use super::say;
+use super::which::parse_seeds;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -75,7 +77,7 @@ pub(super) fn main(args: &Sweeping) -> u8 {
         say(&format!("{failure}\n"));
     }
     say(&format!("{} seeds, {} failed", seeds.end - seeds.start, failures.len()));
-    failures.first().map_or(0, |failure| super::exit_code(failure.kind))
+    failures.first().map_or(exit::OK, |failure| exit::of(failure.kind))
 }
 
 impl Shown {
