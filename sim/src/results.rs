@@ -21,6 +21,9 @@ pub mod part;
 pub use format::Format;
 pub use manifest::{MadeBy, Manifest, Runs};
 
+/// The name of the scenarios that their seeds draw.
+pub const DRAWN: &str = "drawn";
+
 /// Which run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RunKey {

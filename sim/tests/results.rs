@@ -218,6 +218,21 @@ fn a_sweep_goes_on_where_it_was_whatever_the_blocks_and_jobs() {
 }
 
 #[test]
+fn runs_that_are_written_at_once_are_those_of_a_sweep() {
+    let home = TempDir::new().unwrap();
+    let run = sim(home.path(), &["run", "--seeds", "5..8", "--out", "run", "--quiet"]);
+    assert_eq!(text(&run.stdout), "3 seeds, 0 failed\n");
+    sim(home.path(), &SWEEP);
+    sim(home.path(), &["merge", "parts", "--out", "swept"]);
+    assert_eq!(files(&home.path().join("run")), files(&home.path().join("swept")));
+
+    let one = sim(home.path(), &["run", "--seed", "6", "--events", "--out", "one"]);
+    assert!(text(&one.stdout).contains("verdict      ok"), "{one:?}");
+    let events = fs::read_to_string(home.path().join("one/events.csv")).unwrap();
+    assert!(events.contains(",fault,0,start,,,start 0\n"), "{events}");
+}
+
+#[test]
 fn what_cannot_be_written_is_not_there() {
     let home = TempDir::new().unwrap();
     let full = |arguments: &str| {
