@@ -1,6 +1,6 @@
 //! A computer that runs a node: how it is connected, its disk, and the process.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -8,13 +8,21 @@ use std::time::Duration;
 use stayfound_core::chance::{Chance, Stream};
 use stayfound_core::cluster::Manifest;
 use stayfound_core::database::Row;
-use stayfound_core::node::{Config, Counter, Node, Ticket};
-use stayfound_core::record::{NodeId, Scope};
-use stayfound_core::time::{Mono, Wall};
+use stayfound_core::node::{Config, Counter, Node};
+use stayfound_core::record::Scope;
+use stayfound_core::time::Wall;
 
 use crate::adversary::Adversary;
 use crate::event::Local;
 use crate::moment::Moment;
+use crate::network::{Arrival, Attachment, Behind, Router};
+
+mod clock;
+mod disk;
+
+use clock::Clock;
+pub(crate) use disk::Disk;
+pub use disk::DiskSpeed;
 
 /// The wall clock of every host when the world begins: 2026-01-01T00:00:00Z.
 pub const EPOCH: Wall = Wall(1_767_225_600_000);
@@ -33,15 +41,9 @@ pub enum Uplink {
         /// What the operator says the address is, for ever.
         fixed: Option<SocketAddr>,
     },
-}
-
-/// How long a write takes until it is durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DiskSpeed {
-    /// 0.1 to 5 ms.
-    Fast,
-    /// 20 to 800 ms.
-    Slow,
+    /// It has a private address behind a router that forwards nothing: it can be reached by whom it
+    /// has sent something.
+    Nat(Router),
 }
 
 /// One host.
@@ -50,6 +52,8 @@ pub(crate) struct Host {
     pub(crate) uplink: Uplink,
     /// Where it is or was last, seen from outside, by its first interface.
     pub(crate) address: SocketAddr,
+    /// Whether the router before it forwards its port.
+    pub(crate) forwards: bool,
     /// Whether its first interface is connected.
     pub(crate) online: bool,
     /// The addresses of its other interfaces: of the Internet, or of a network of its own where
@@ -58,6 +62,10 @@ pub(crate) struct Host {
     /// Whether its socket is bound to `[::]` rather than to `0.0.0.0`.
     pub(crate) dual_stack: bool,
     pub(crate) disk: Disk,
+    /// How far its wall clock is ahead of the true time, in milliseconds.
+    pub(crate) wall_error: i64,
+    /// How many millionths its monotonic clock is too fast.
+    pub(crate) drift: i32,
     pub(crate) process: Option<Process>,
     /// Who is there in place of a node.
     pub(crate) adversary: Option<Adversary>,
@@ -74,45 +82,34 @@ pub(crate) struct Host {
 pub(crate) struct Process {
     pub(crate) number: u32,
     pub(crate) node: Node,
-    /// When it started: the zero of its own time.
-    pub(crate) since: Moment,
+    /// Its own time.
+    pub(crate) clock: Clock,
     /// When it is to be woken.
     pub(crate) wake_at: Option<Moment>,
+    /// Whether it does nothing at present.
+    pub(crate) halt: Option<Halt>,
+    /// What waits until it goes on.
+    pub(crate) waiting: Vec<Waiting>,
 }
 
-/// What survives a crash, and what is on its way there.
-pub(crate) struct Disk {
-    rows: BTreeMap<NodeId, Row>,
-    writes: VecDeque<(Ticket, Row)>,
-    /// When the last of the writes is done: they keep their order.
-    done_at: Moment,
-    speed: DiskSpeed,
-    chance: Stream,
+/// Why a process does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Halt {
+    /// It is not scheduled: its clock goes on, and its socket takes what there is room for.
+    Paused,
+    /// The host sleeps since then.
+    Suspended(Moment),
 }
 
-impl DiskSpeed {
-    /// The longest that a write takes.
-    pub(crate) fn slowest(self) -> Duration {
-        Duration::from_micros(self.micros().1)
-    }
-
-    /// Microseconds: least and most.
-    fn micros(self) -> (u64, u64) {
-        match self {
-            Self::Fast => (100, 5_000),
-            Self::Slow => (20_000, 800_000),
-        }
-    }
+/// Something that a process has not been told yet, because it is halted.
+#[derive(Clone, Debug)]
+pub(crate) enum Waiting {
+    Local(Local),
+    Arrival(Arrival),
 }
 
-impl fmt::Display for DiskSpeed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Fast => "fast",
-            Self::Slow => "slow",
-        })
-    }
-}
+/// How many datagrams the socket of a process keeps that does not read them.
+pub(crate) const SOCKET_DATAGRAMS: usize = 64;
 
 impl fmt::Display for Uplink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,6 +117,7 @@ impl fmt::Display for Uplink {
             Self::Direct => f.write_str("direct"),
             Self::Forwarded { fixed: None } => f.write_str("forwarded"),
             Self::Forwarded { fixed: Some(address) } => write!(f, "forwarded, fixed at {address}"),
+            Self::Nat(router) => write!(f, "behind nat, {router}"),
         }
     }
 }
@@ -134,13 +132,21 @@ impl Host {
         for chunk in seed.chunks_exact_mut(8) {
             chunk.copy_from_slice(&draws.draw().to_le_bytes());
         }
-        let wall = EPOCH + (now - Moment::default());
-        let stored: Vec<Row> = self.disk.rows.values().cloned().collect();
-        let node = Node::new(self.config.clone(), seed, Mono(0), wall, &stored)
+        let wall = self.wall(now);
+        let stored: Vec<Row> = self.disk.rows().cloned().collect();
+        let clock = Clock::started(now, self.drift);
+        let node = Node::new(self.config.clone(), seed, clock.mono(now), wall, &stored)
             .unwrap_or_else(|error| panic!("the scenario's configuration is wrong: {error}"));
         self.told_at = now;
         let number = self.starts;
-        self.process.insert(Process { number, node, since: now, wake_at: None })
+        let (wake_at, halt, waiting) = (None, None, Vec::new());
+        self.process.insert(Process { number, node, clock, wake_at, halt, waiting })
+    }
+
+    /// What its wall clock shows.
+    fn wall(&self, now: Moment) -> Wall {
+        let true_time = EPOCH + (now - Moment::default());
+        Wall(true_time.0.saturating_add_signed(self.wall_error))
     }
 
     /// Whether the manifest names its key: a node that is no operator does not start.
@@ -205,98 +211,60 @@ impl Host {
         let others = self.others.iter().filter(|ip| ip.is_ipv4() || self.dual_stack);
         let others = others.filter(|ip| Scope::of(**ip) == Scope::Global);
         let others = others.map(|ip| SocketAddr::new(*ip, self.address.port()));
-        self.online.then_some(self.address).into_iter().chain(others).collect()
+        let first = self.online && self.router().is_none();
+        first.then_some(self.address).into_iter().chain(others).collect()
+    }
+
+    /// Where it is in the network.
+    pub(crate) fn attachment(&self) -> Attachment {
+        let (outside, port) = (self.address.ip(), self.bound().port());
+        let behind = self.router().filter(|_| self.online);
+        let behind = behind.map(|router| Behind { outside, port, router });
+        Attachment { addresses: self.addresses(), behind }
+    }
+
+    /// The router before its first interface, if that forwards nothing.
+    fn router(&self) -> Option<Router> {
+        match self.uplink {
+            _ if self.forwards => None,
+            Uplink::Direct => None,
+            Uplink::Forwarded { .. } => Some(Router::HOME),
+            Uplink::Nat(router) => Some(router),
+        }
     }
 
     fn first_interface(&self) -> Option<IpAddr> {
         match self.uplink {
             Uplink::Direct => self.online.then_some(self.address.ip()),
-            Uplink::Forwarded { .. } if self.address.is_ipv4() => {
+            Uplink::Forwarded { .. } | Uplink::Nat(_) if self.address.is_ipv4() => {
                 Some(Ipv4Addr::new(10, 0, 0, 2).into())
             }
-            Uplink::Forwarded { .. } => Some(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2).into()),
+            Uplink::Forwarded { .. } | Uplink::Nat(_) => {
+                Some(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2).into())
+            }
         }
     }
 }
 
 impl Process {
-    /// Its own time.
-    pub(crate) fn mono(&self, now: Moment) -> Mono {
-        Mono(u64::try_from((now - self.since).as_nanos()).expect("less than 584 years"))
-    }
-}
-
-impl Disk {
-    /// An empty disk.
-    pub(crate) fn new(speed: DiskSpeed, chance: Stream) -> Self {
-        let (rows, writes) = (BTreeMap::new(), VecDeque::new());
-        Self { rows, writes, done_at: Moment::default(), speed, chance }
-    }
-
-    /// Takes a write; answers when it will be durable.
-    pub(crate) fn write(&mut self, now: Moment, ticket: Ticket, row: Row) -> Moment {
-        let (least, most) = self.speed.micros();
-        let takes = Duration::from_micros(least + self.chance.below(most - least));
-        self.done_at = self.done_at.max(now + takes);
-        self.writes.push_back((ticket, row));
-        self.done_at
-    }
-
-    /// The next write is durable: answers its ticket.
-    pub(crate) fn done(&mut self) -> Ticket {
-        let (ticket, row) = self.writes.pop_front().expect("a write is done once");
-        self.rows.insert(row.key, row);
-        ticket
-    }
-
-    /// The host crashes: some of the writes under way, the first so many, had reached the disk
-    /// although nobody was told. Answers the last of those.
-    pub(crate) fn crash(&mut self) -> Option<Ticket> {
-        let reached = self.chance.below(self.writes.len() as u64 + 1);
-        let last = (0..reached).map(|_| self.done()).last();
-        self.writes.clear();
-        last
-    }
-
-    /// Everything is gone.
-    pub(crate) fn wipe(&mut self) {
-        assert!(self.writes.is_empty(), "a process is still writing");
-        self.rows.clear();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::moment::Units;
-    use bytes::Bytes;
-
-    fn row(key: u8, value: u8) -> Row {
-        Row { key: NodeId([key; 32]), value: Bytes::copy_from_slice(&[value]) }
-    }
-
-    #[test]
-    fn writes_keep_their_order_and_a_crash_keeps_the_first_so_many() {
-        let mut kept = [0; 4];
-        for seed in 0..=255 {
-            let chance = Chance::new([seed; 32]).stream("disk");
-            let mut disk = Disk::new(DiskSpeed::Slow, chance);
-            let mut last = Moment::default();
-            for n in 0..4 {
-                let due =
-                    disk.write(Moment::default() + 1.ms(), Ticket(n), row(n as u8 / 2, n as u8));
-                assert!(due >= last);
-                last = due;
-            }
-            assert_eq!(disk.done(), Ticket(0));
-            let reached = disk.crash().map_or(1, |ticket| ticket.0 as usize + 1);
-            kept[reached - 1] += 1;
-            let value = |key: u8| disk.rows.get(&NodeId([key; 32])).map(|row| row.value[0]);
-            assert_eq!(value(0), Some(u8::from(reached > 1)));
-            assert_eq!(value(1), [None, None, None, Some(2), Some(3)][reached]);
-            disk.wipe();
-            assert!(disk.rows.is_empty());
+    /// It goes on: answers what it has not been told, and when it is to be woken, if that changed.
+    pub(crate) fn resume(&mut self, now: Moment) -> (Vec<Waiting>, Option<Moment>) {
+        let slept = match self.halt.take().expect("it was halted") {
+            Halt::Paused => None,
+            Halt::Suspended(since) => Some(since),
+        };
+        let deadline = self.wake_at.zip(slept).map(|(at, since)| self.clock.mono(at.max(since)));
+        if let Some(since) = slept {
+            self.clock.slept(since, now);
         }
-        assert!(kept.iter().all(|times| *times > 20), "{kept:?}");
+        let wake_at = deadline.map(|mono| self.clock.moment(mono));
+        self.wake_at = wake_at.or(self.wake_at);
+        (std::mem::take(&mut self.waiting), wake_at)
+    }
+
+    /// How many datagrams its socket holds.
+    pub(crate) fn datagrams_waiting(&self) -> usize {
+        let datagram = |it: &&Waiting| matches!(it, Waiting::Arrival(Arrival::Datagram(..)));
+        self.waiting.iter().filter(datagram).count()
     }
 }

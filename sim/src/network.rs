@@ -20,11 +20,11 @@
 //! * Between two sides of a partition nothing passes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use stayfound_core::chance::{Chance, Stream};
+use stayfound_core::chance::Chance;
 use stayfound_core::keys::PublicKey;
 use stayfound_core::node::{DialId, Input, LinkId};
 
@@ -32,14 +32,23 @@ use crate::event::{Event, HostId};
 use crate::moment::Moment;
 use crate::queue::Queue;
 
+mod access;
 mod life;
 mod link;
+pub mod nat;
 mod path;
+mod route;
+mod site;
 
+pub(crate) use access::Mile;
+pub use access::{Access, BURST};
 pub use link::Side;
 use link::{EndState, Link};
+use nat::Nat;
 use path::Paths;
-pub use path::{Latency, Loss};
+pub use path::{Latency, Loss, Noise};
+use site::Site;
+pub use site::{Attachment, Behind, Router};
 
 /// How long a dial waits for an answer.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,6 +56,9 @@ pub const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often an end of a link that has nothing to say says so.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// The largest packet of a host that nothing limits: Ethernet's.
+pub const MTU: u16 = 1_500;
 
 /// A link or an attempt to open one, numbered through the life of the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,6 +84,8 @@ pub enum Due {
     Closing(Wire, Side),
     /// The datagram of this number arrives.
     Datagram(u64),
+    /// Both ends of a link across a router say something.
+    KeepAlive(Wire),
     /// This side has heard nothing since the outage of this number began.
     Idle(Wire, Side, u32),
 }
@@ -137,6 +151,10 @@ pub struct Network {
     paths: Paths,
     sites: Vec<Site>,
     at: BTreeMap<SocketAddr, HostId>,
+    /// By their outside addresses.
+    routers: BTreeMap<IpAddr, Nat>,
+    /// From whom to whom nothing passes, although it does between others.
+    cuts: BTreeSet<(HostId, HostId)>,
     links: BTreeMap<Wire, Link>,
     wires: u64,
     datagrams: BTreeMap<u64, Datagram>,
@@ -144,22 +162,6 @@ pub struct Network {
     deliveries: VecDeque<Delivery>,
     /// How often a link opened, closed, broke or was mended.
     changes: u64,
-}
-
-/// What the network knows of one host.
-struct Site {
-    key: PublicKey,
-    /// Where it is seen, the address that it would rather send from first.
-    addresses: Vec<SocketAddr>,
-    /// On which side of a partition it is.
-    side: u8,
-    /// The number of its running process.
-    process: Option<u32>,
-    links: BTreeMap<LinkId, (Wire, Side)>,
-    /// Its dials that are not answered yet.
-    dialling: BTreeSet<Wire>,
-    links_opened: u64,
-    chance: Stream,
 }
 
 impl Arrival {
@@ -182,12 +184,14 @@ impl Arrival {
 impl Network {
     /// A network without hosts.
     #[must_use]
-    pub fn new(latency: Latency, loss: Loss, chance: &Chance) -> Self {
+    pub fn new(latency: Latency, loss: Loss, noise: Noise, chance: &Chance) -> Self {
         let salt = chance.stream("network latency of pairs").draw();
         Self {
-            paths: Paths { latency, loss, salt },
+            paths: Paths { latency, loss, noise, salt },
             sites: Vec::new(),
             at: BTreeMap::new(),
+            routers: BTreeMap::new(),
+            cuts: BTreeSet::new(),
             links: BTreeMap::new(),
             wires: 0,
             datagrams: BTreeMap::new(),
@@ -201,23 +205,14 @@ impl Network {
     pub fn add(&mut self, key: PublicKey, chance: &Chance) -> HostId {
         let host = HostId(self.sites.len());
         let chance = chance.stream(&format!("network packets of host {}", host.0));
-        self.sites.push(Site {
-            key,
-            addresses: Vec::new(),
-            side: 0,
-            process: None,
-            links: BTreeMap::new(),
-            dialling: BTreeSet::new(),
-            links_opened: 0,
-            chance,
-        });
+        self.sites.push(Site::new(key, chance));
         host
     }
 
     /// Where a host is, seen from outside.
     #[must_use]
     pub fn addresses(&self, host: HostId) -> &[SocketAddr] {
-        &self.sites[host.0].addresses
+        &self.sites[host.0].at.addresses
     }
 
     /// Who is at an address.
@@ -265,7 +260,7 @@ impl Network {
     pub fn started(&mut self, host: HostId, process: u32) {
         let site = &mut self.sites[host.0];
         assert!(site.process.is_none() && site.links.is_empty(), "{host:?} runs already");
-        (site.process, site.links_opened) = (Some(process), 0);
+        (site.process, site.halted, site.links_opened) = (Some(process), false, 0);
     }
 
     /// The process of a host dies without a word.
@@ -278,79 +273,55 @@ impl Network {
         }
     }
 
-    /// A host is at these addresses from now on, and would rather send from those before; if there
-    /// are none, it is nowhere.
-    ///
-    /// # Panics
-    /// If another host is there.
-    pub fn moved(
-        &mut self,
-        host: HostId,
-        addresses: Vec<SocketAddr>,
-        now: Moment,
-        queue: &mut Queue<Event>,
-    ) {
-        for left in &self.sites[host.0].addresses {
-            self.at.remove(left);
-        }
-        for address in &addresses {
-            let other = self.at.insert(*address, host);
-            assert!(other.is_none(), "{address} is taken by {other:?}");
-        }
-        self.sites[host.0].addresses = addresses;
-        for (wire, side) in self.ends(host) {
-            self.refresh(wire, now, queue);
-            if side == Side::Dialler {
-                let silence = self.up_to(host, KEEP_ALIVE);
-                self.rebind(wire, now + silence, queue);
-            }
-        }
-    }
-
-    /// A host is on this side of a partition from now on: only those of one side hear of one
-    /// another.
-    pub fn sides(&mut self, host: HostId, side: u8, now: Moment, queue: &mut Queue<Event>) {
-        self.sites[host.0].side = side;
-        for (wire, _) in self.ends(host) {
-            self.refresh(wire, now, queue);
-        }
-    }
-
     /// A node sends a datagram; or somebody does in its name, from an address of its choice.
     pub fn send(
         &mut self,
         sender: HostId,
-        from: Option<SocketAddr>,
+        forged: Option<SocketAddr>,
         (to, bytes): (SocketAddr, Bytes),
         now: Moment,
         queue: &mut Queue<Event>,
     ) {
-        let Some(from) = from.or_else(|| self.source(sender, to)) else { return };
-        let far = self.holder(to).unwrap_or(sender);
-        let site = &mut self.sites[sender.0];
-        let way = self.paths.packet(sender.0, far.0, &mut site.chance);
-        if self.paths.loses(&mut site.chance) {
+        let Some(from) = forged.or_else(|| self.sends(sender, to, now)) else { return };
+        let far = self.reaches(sender, from, to, now).unwrap_or(sender);
+        if !self.fits(sender, far, to, bytes.len()) {
             return;
         }
-        let number = self.datagrams_sent;
-        self.datagrams_sent += 1;
-        self.datagrams.insert(number, Datagram { from, to, sender, bytes });
-        queue.push(now + way, Due::Datagram(number).into());
+        let noise = self.paths.noise;
+        let mut hits = |of: u16| of > 0 && self.sites[sender.0].chance.hits(of.into(), 1_000);
+        let (twice, corrupted) = (hits(noise.duplicated), hits(noise.corrupted));
+        let bytes = if corrupted { self.corrupt(sender, &bytes) } else { bytes };
+        for bytes in [Some(bytes.clone()), twice.then_some(bytes)].into_iter().flatten() {
+            let Some(way) = self.transit(sender, far, bytes.len(), now) else { continue };
+            let number = self.datagrams_sent;
+            self.datagrams_sent += 1;
+            self.datagrams.insert(number, Datagram { from, to, sender, bytes });
+            queue.push(now + way, Due::Datagram(number).into());
+        }
+    }
+
+    /// One of its bits is another. (UDP's checksum would drop most of those; some get through.)
+    fn corrupt(&mut self, sender: HostId, bytes: &Bytes) -> Bytes {
+        let mut bytes = bytes.to_vec();
+        if !bytes.is_empty() {
+            let bit = self.sites[sender.0].chance.below(bytes.len() as u64 * 8) as usize;
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+        bytes.into()
     }
 
     /// A datagram arrives at whoever is there now, if anybody.
-    fn on_datagram(&mut self, number: u64) {
+    fn on_datagram(&mut self, number: u64, now: Moment) {
         let Datagram { from, to, sender, bytes } =
             self.datagrams.remove(&number).expect("a datagram arrives once");
-        let Some(host) = self.holder(to).filter(|host| self.passes(sender, *host)) else { return };
+        let Some(host) = self.reaches(sender, from, to, now) else { return };
+        if !self.carries(sender, host) {
+            return;
+        }
+        self.receives(sender, from, to, now);
         if self.sites[host.0].process.is_some() {
             self.deliveries.push_back(Delivery { host, what: Arrival::Datagram(from, bytes) });
         }
-    }
-
-    /// Whether no partition is between two hosts.
-    fn passes(&self, a: HostId, b: HostId) -> bool {
-        self.sites[a.0].side == self.sites[b.0].side
     }
 
     /// A node dials.
@@ -363,15 +334,15 @@ impl Network {
     ) {
         let wire = Wire(self.wires);
         self.wires += 1;
-        let sent_from = self.source(host, target);
+        let sent_from = self.sends(host, target, now);
         let site = &mut self.sites[host.0];
         let process = site.process.expect("only a running node dials");
         site.dialling.insert(wire);
         self.links.insert(wire, Link::dialled((host, process), dial, expected, target, sent_from));
         queue.push(now + DIAL_TIMEOUT, Due::GiveUp(wire).into());
         // Nobody there: the packet goes as far as a host's would, and nothing comes back.
-        let far = self.holder(target).unwrap_or(host);
-        if sent_from.is_some() {
+        if let Some(from) = sent_from {
+            let far = self.reaches(host, from, target, now).unwrap_or(host);
             let way = self.flight(host, far);
             queue.push(now + way, Due::Hello(wire).into());
         }
@@ -394,7 +365,7 @@ impl Network {
         if link.broken {
             link.stream_mut(side).held += 1;
             if side == Side::Dialler {
-                self.rebind(wire, now, queue);
+                self.rebind(wire, (now, now), queue);
             }
         } else {
             self.carry(wire, side, now, queue);
@@ -429,7 +400,7 @@ impl Network {
         admits: &dyn Fn(HostId, &PublicKey) -> bool,
     ) {
         if let Due::Datagram(number) = due {
-            return self.on_datagram(number);
+            return self.on_datagram(number, now);
         }
         let (Due::Hello(wire)
         | Due::Answer(wire)
@@ -438,6 +409,7 @@ impl Network {
         | Due::Bytes(wire, _)
         | Due::Rebind(wire, _)
         | Due::Closing(wire, _)
+        | Due::KeepAlive(wire)
         | Due::Idle(wire, _, _)) = due
         else {
             unreachable!("datagrams were looked at first");
@@ -453,6 +425,7 @@ impl Network {
             Due::Bytes(_, from) => self.on_bytes(wire, from),
             Due::Rebind(_, from) => self.on_rebind(wire, from, now, queue),
             Due::Closing(_, from) => self.on_closing(wire, from, now, queue),
+            Due::KeepAlive(_) => self.on_keep_alive(wire, now, queue),
             Due::Idle(_, side, outage) => self.on_idle(wire, side, outage),
             Due::Datagram(_) => unreachable!("datagrams were looked at first"),
         }
@@ -463,13 +436,6 @@ impl Network {
         if self.links.get(&wire).is_some_and(Link::is_over) {
             self.links.remove(&wire);
         }
-    }
-
-    /// Where a host sends from to this address: of its own the first of that family, or the first.
-    fn source(&self, host: HostId, target: SocketAddr) -> Option<SocketAddr> {
-        let own = &self.sites[host.0].addresses;
-        let fits = own.iter().find(|own| own.is_ipv4() == target.is_ipv4());
-        fits.or(own.first()).copied()
     }
 
     /// The ends of a host that are open, and those that it dials.
@@ -488,7 +454,7 @@ impl Network {
     }
 
     fn flight(&mut self, from: HostId, to: HostId) -> Duration {
-        self.paths.flight(from.0, to.0, &mut self.sites[from.0].chance)
+        self.paths.flight(self.trip(from, to), &mut self.sites[from.0].chance)
     }
 
     fn up_to(&mut self, host: HostId, most: Duration) -> Duration {

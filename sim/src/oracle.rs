@@ -218,9 +218,11 @@ impl Oracle {
         }
     }
 
-    /// A disk was emptied.
-    pub fn wiped(&mut self, host: HostId) {
-        self.subjects[host.0].stored.clear();
+    /// A disk holds this from now on, whatever was written to it.
+    pub fn holds<'a>(&mut self, host: HostId, rows: impl Iterator<Item = &'a Row>) {
+        let (database, _) = Database::load(rows);
+        let stored = database.iter().map(|(node, entry)| (*node, entry.versions.newest().clone()));
+        self.subjects[host.0].stored = stored.collect();
     }
 
     /// A node asked for a write.

@@ -16,6 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::event::HostId;
 use crate::moment::Moment;
+use crate::network::{Access, Router};
 use crate::world::Setup;
 
 pub(crate) mod build;
@@ -23,7 +24,9 @@ pub(crate) mod draw;
 mod healing;
 mod options;
 
-pub use options::{Bootstrap, Families, FaultKind, Interfaces, Neighbours, Options, SeqStyle};
+pub use options::{
+    Bootstrap, Families, FaultKind, Interfaces, Miles, Neighbours, Options, SeqStyle,
+};
 
 /// Something done to a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +58,48 @@ pub enum What {
     Side(u8),
     /// The manifest in force at its node is another from now on, running or not.
     Load(Roster),
+    /// Packets from it to this host are lost from now on; those the other way are not.
+    Cut(HostId),
+    /// They arrive again.
+    Mend(HostId),
+    /// A firewall drops everything that it sends and that is sent to it, and it is not told.
+    Block,
+    /// The firewall is gone.
+    Unblock,
+    /// It has this last mile now.
+    Access(Access),
+    /// Packets above so many bytes do not pass.
+    Mtu(u16),
+    /// Its first interface is behind a router of this kind now, which forwards nothing.
+    Nat(Router),
+    /// Its first interface has its public address itself now.
+    Direct,
+    /// The router that it is behind loses its mappings.
+    Reboot,
+    /// The router forwards its port to it.
+    Forward,
+    /// The router does so no more, and says nothing.
+    Unforward,
+    /// Its process does nothing until it is resumed; what arrives waits, as far as there is room.
+    Pause,
+    /// It sleeps, and its monotonic clock with it, until it is resumed; what arrives is lost.
+    Suspend,
+    /// It goes on.
+    Resume,
+    /// Its wall clock is put forward by so many milliseconds.
+    Clock(i64),
+    /// Its monotonic clock is so many millionths too fast.
+    Drift(i32),
+    /// Its node dies, and the row that was being written is half there.
+    Tear,
+    /// Its node dies, and so many of the last writes that were said to be durable are gone.
+    Unsync(u8),
+    /// What its disk holds now is kept elsewhere.
+    Snapshot,
+    /// Its disk is put back to what was kept, or to nothing, while its node does not run.
+    Rollback,
+    /// One bit of what its disk holds is another, while its node does not run.
+    Rot,
 }
 
 /// How many operators a manifest may name that is loaded in a run.
@@ -127,6 +172,27 @@ impl fmt::Display for Fault {
                 let named: Vec<String> = roster.hosts().map(|host| host.0.to_string()).collect();
                 write!(f, "load {host} {}", named.join(","))
             }
+            What::Cut(to) => write!(f, "cut {host} {}", to.0),
+            What::Mend(to) => write!(f, "mend {host} {}", to.0),
+            What::Block => write!(f, "block {host}"),
+            What::Unblock => write!(f, "unblock {host}"),
+            What::Access(access) => write!(f, "access {host} {access}"),
+            What::Mtu(bytes) => write!(f, "mtu {host} {bytes}"),
+            What::Nat(router) => write!(f, "nat {host} {router}"),
+            What::Direct => write!(f, "direct {host}"),
+            What::Reboot => write!(f, "reboot {host}"),
+            What::Forward => write!(f, "forward {host}"),
+            What::Unforward => write!(f, "unforward {host}"),
+            What::Pause => write!(f, "pause {host}"),
+            What::Suspend => write!(f, "suspend {host}"),
+            What::Resume => write!(f, "resume {host}"),
+            What::Clock(by) => write!(f, "clock {host} {by}ms"),
+            What::Drift(rate) => write!(f, "drift {host} {rate}ppm"),
+            What::Tear => write!(f, "tear {host}"),
+            What::Unsync(writes) => write!(f, "unsync {host} {writes}"),
+            What::Snapshot => write!(f, "snapshot {host}"),
+            What::Rollback => write!(f, "rollback {host}"),
+            What::Rot => write!(f, "rot {host}"),
         }
     }
 }

@@ -7,15 +7,15 @@ use std::time::Duration;
 use stayfound_core::chance::Chance;
 use stayfound_core::cluster::OperatorIndex;
 use stayfound_core::discovery::{Answer, Ask};
-use stayfound_core::node::{Config, Counter, Event as Told, Input, LinkId, Node, Output};
+use stayfound_core::node::{Config, Counter, Event as Told, Input, LinkId, Node, Output, Ticket};
 use stayfound_core::record::{NodeId, Signed};
 use stayfound_core::step;
 
 use crate::adversary::Adversary;
 use crate::event::{Event, HostId, Local};
-use crate::host::{Disk, DiskSpeed, Host, Uplink};
+use crate::host::{Disk, DiskSpeed, Halt, Host, Process, SOCKET_DATAGRAMS, Uplink, Waiting};
 use crate::moment::Moment;
-use crate::network::{Arrival, Latency, Loss, Network, OpenLink};
+use crate::network::{Access, Arrival, Latency, Loss, Network, Noise, OpenLink};
 use crate::observe::happening::{self, Ends, Stamp};
 use crate::observe::{Observed, Observer, Way};
 use crate::oracle::{Finding, Oracle, View};
@@ -40,6 +40,8 @@ pub struct Setup {
     pub latency: Latency,
     /// How many packets are lost.
     pub loss: Loss,
+    /// What else happens to datagrams.
+    pub noise: Noise,
     /// How fast the disks are.
     pub disks: DiskSpeed,
 }
@@ -55,6 +57,8 @@ pub struct HostSetup {
     pub address: SocketAddr,
     /// The addresses of its other interfaces.
     pub others: BTreeSet<IpAddr>,
+    /// Its last mile.
+    pub access: Access,
     /// Whether its socket takes both address families.
     pub dual_stack: bool,
 }
@@ -90,7 +94,7 @@ impl World {
             queue: Queue::default(),
             hosts: Vec::new(),
             listed: Vec::new(),
-            network: Network::new(setup.latency, setup.loss, chance),
+            network: Network::new(setup.latency, setup.loss, setup.noise, chance),
             oracle: Oracle::default(),
             trace,
             outputs: Vec::new(),
@@ -114,10 +118,13 @@ impl World {
                     config: host.config.clone(),
                     uplink: host.uplink,
                     address: host.address,
+                    forwards: matches!(host.uplink, Uplink::Forwarded { .. }),
                     online: true,
                     others: host.others.clone(),
                     dual_stack: host.dual_stack,
                     disk: Disk::new(setup.disks, label("disk")),
+                    wall_error: 0,
+                    drift: 0,
                     process: None,
                     adversary: None,
                     starts: 0,
@@ -129,8 +136,9 @@ impl World {
             );
             let id = world.network.add(host.config.key.public_key(), chance);
             assert_eq!(id, HostId(place));
-            let at = world.hosts[place].addresses();
-            world.network.moved(id, at, world.now, &mut world.queue);
+            world.network.begins_with(id, host.access);
+            let at = world.hosts[place].attachment();
+            world.network.attach(id, at, world.now, &mut world.queue);
         }
         for host in (0..setup.operators).map(HostId) {
             let named = world.named(host);
@@ -324,18 +332,43 @@ impl World {
         match fault.what {
             What::Start => self.start(host)?,
             What::Crash => self.crash(host),
-            What::Wipe => {
-                self.hosts[host.0].disk.wipe();
-                self.oracle.wiped(host);
-            }
+            What::Wipe => self.damage(host, Disk::wipe),
             What::Move(to) => {
                 self.reconnect(host, |host| (host.online, host.address) = (true, to));
             }
             What::Offline => self.reconnect(host, |host| host.online = false),
-            What::Side(side) => self.network.sides(host, side, self.now, &mut self.queue),
             What::Up(ip) => self.reconnect(host, |host| assert!(host.others.insert(ip))),
             What::Down(ip) => self.reconnect(host, |host| assert!(host.others.remove(&ip))),
             What::Load(roster) => self.load(host, &roster)?,
+            What::Pause => self.halt(host, Halt::Paused),
+            What::Suspend => self.halt(host, Halt::Suspended(self.now)),
+            What::Resume => self.resume(host)?,
+            What::Clock(by) => self.hosts[host.0].wall_error += by,
+            What::Drift(rate) => self.drift(host, rate),
+            What::Snapshot => self.hosts[host.0].disk.keep(),
+            What::Tear => self.tear(host),
+            What::Unsync(writes) => {
+                self.crash(host);
+                self.damage(host, |disk| disk.unsync(writes));
+            }
+            What::Rollback => self.damage(host, Disk::roll_back),
+            What::Rot => self.damage(host, Disk::rot),
+            What::Nat(router) => self.reconnect(host, |host| {
+                (host.uplink, host.forwards) = (Uplink::Nat(router), false);
+            }),
+            What::Direct => self.reconnect(host, |host| {
+                (host.uplink, host.forwards) = (Uplink::Direct, false);
+            }),
+            What::Forward => self.reconnect(host, |host| host.forwards = true),
+            What::Unforward => self.reconnect(host, |host| host.forwards = false),
+            What::Side(_)
+            | What::Cut(_)
+            | What::Mend(_)
+            | What::Block
+            | What::Unblock
+            | What::Access(_)
+            | What::Mtu(_)
+            | What::Reboot => self.network.apply(fault, self.now, &mut self.queue),
         }
         if let Some(observer) = &mut self.observer {
             let (number, at) = (self.trace.events(), self.now);
@@ -350,8 +383,23 @@ impl World {
         let host = &self.hosts[fault.host.0];
         match fault.what {
             What::Start => host.process.is_none() && host.is_named(),
-            What::Wipe => host.process.is_none(),
-            What::Crash => host.process.is_some(),
+            What::Wipe | What::Rollback | What::Rot => host.process.is_none(),
+            What::Crash | What::Tear | What::Unsync(_) => host.process.is_some(),
+            What::Pause | What::Suspend => {
+                host.process.as_ref().is_some_and(|process| process.halt.is_none())
+            }
+            What::Resume => host.process.as_ref().is_some_and(|process| process.halt.is_some()),
+            What::Cut(to) | What::Mend(to) => to.0 < self.hosts.len() && to != fault.host,
+            What::Reboot => host.attachment().behind.is_some(),
+            What::Forward => {
+                let behind = host.uplink != Uplink::Direct && !host.forwards;
+                behind && self.is_free_for(fault.host, host.address)
+            }
+            What::Unforward => host.forwards,
+            What::Nat(router) => host.uplink != Uplink::Nat(router),
+            What::Direct => {
+                host.uplink != Uplink::Direct && self.is_free_for(fault.host, host.address)
+            }
             What::Offline => host.online,
             What::Move(to) => {
                 let there = |ip: &IpAddr| SocketAddr::new(*ip, to.port());
@@ -364,7 +412,14 @@ impl World {
                 !host.interfaces().contains(&ip) && self.is_free_for(fault.host, there)
             }
             What::Down(ip) => host.others.contains(&ip),
-            What::Side(_) => true,
+            What::Drift(rate) => i64::from(rate).abs() < 1_000_000,
+            What::Side(_)
+            | What::Block
+            | What::Unblock
+            | What::Access(_)
+            | What::Mtu(_)
+            | What::Clock(_)
+            | What::Snapshot => true,
             What::Load(roster) => {
                 let mut named = roster.hosts().chain([fault.host]);
                 named.all(|host| self.is_operator(host))
@@ -412,13 +467,74 @@ impl World {
     }
 
     fn crash(&mut self, id: HostId) {
+        self.die(id, Disk::crash);
+    }
+
+    fn tear(&mut self, id: HostId) {
+        self.die(id, Disk::tear);
+        self.damage(id, |_| {});
+    }
+
+    fn die(&mut self, id: HostId, crash: impl FnOnce(&mut Disk) -> Option<Ticket>) {
         let host = &mut self.hosts[id.0];
         host.process = None;
-        if let Some(ticket) = host.disk.crash() {
+        if let Some(ticket) = crash(&mut host.disk) {
             self.oracle.durable(self.now, id, ticket);
         }
         self.oracle.died(self.now, id);
         self.network.died(id, self.now, &mut self.queue);
+    }
+
+    /// A disk holds something else than was written.
+    fn damage(&mut self, id: HostId, damage: impl FnOnce(&mut Disk)) {
+        let disk = &mut self.hosts[id.0].disk;
+        damage(disk);
+        self.oracle.holds(id, disk.rows());
+    }
+
+    fn halt(&mut self, id: HostId, halt: Halt) {
+        self.process(id).halt = Some(halt);
+        self.network.halted(id, true, self.now, &mut self.queue);
+    }
+
+    /// What a process was not told while it was halted, it is told now, in the order in which it
+    /// happened.
+    fn resume(&mut self, id: HostId) -> Result<(), Finding> {
+        let now = self.now;
+        let process = self.process(id);
+        let (number, (waiting, wake_at)) = (process.number, process.resume(now));
+        if let Some(at) = wake_at {
+            self.queue.push(at, Event::Local { host: id, process: number, what: Local::Wake });
+        }
+        self.network.halted(id, false, now, &mut self.queue);
+        for waiting in waiting {
+            match waiting {
+                Waiting::Local(what) => self.feed(id, what.input())?,
+                Waiting::Arrival(what) => self.arrive(id, &what)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn drift(&mut self, id: HostId, rate: i32) {
+        let host = &mut self.hosts[id.0];
+        host.drift = rate;
+        let Some(process) = &mut host.process else { return };
+        let deadline = process.wake_at.map(|at| process.clock.mono(at));
+        let halted_since = match process.halt {
+            Some(Halt::Suspended(since)) => since,
+            Some(Halt::Paused) | None => self.now,
+        };
+        process.clock.drifts(halted_since, rate);
+        process.wake_at = deadline.map(|mono| process.clock.moment(mono).max(self.now));
+        let (process, what) = (process.number, Local::Wake);
+        if let Some(at) = self.hosts[id.0].process.as_ref().and_then(|it| it.wake_at) {
+            self.queue.push(at, Event::Local { host: id, process, what });
+        }
+    }
+
+    fn process(&mut self, id: HostId) -> &mut Process {
+        self.hosts[id.0].process.as_mut().expect("it runs")
     }
 
     fn reconnect(&mut self, id: HostId, change: impl FnOnce(&mut Host)) {
@@ -427,7 +543,7 @@ impl World {
         change(host);
         let rebound = Some(host.bound()).filter(|now| *now != bound).map(Local::Bound);
         let notices = host.notices(&before).into_iter().chain(rebound);
-        self.network.moved(id, host.addresses(), self.now, &mut self.queue);
+        self.network.attach(id, host.attachment(), self.now, &mut self.queue);
         if let Some(process) = host.process.as_ref().map(|process| process.number) {
             for what in notices {
                 let at = host.notice_at(self.now);
@@ -463,6 +579,9 @@ impl World {
     }
 
     fn arrive(&mut self, host: HostId, what: &Arrival) -> Result<(), Finding> {
+        if self.waits(host, what) {
+            return Ok(());
+        }
         self.look_at_arrival(host, what);
         match what {
             Arrival::Opened { link, peer, .. } => {
@@ -485,6 +604,21 @@ impl World {
         self.feed(host, what.input())
     }
 
+    /// Whether a process is not told this now: later, or never.
+    fn waits(&mut self, host: HostId, what: &Arrival) -> bool {
+        let Some(process) = &mut self.hosts[host.0].process else { return false };
+        let is_datagram = matches!(what, Arrival::Datagram(..));
+        let keeps = match process.halt {
+            None => return false,
+            Some(Halt::Paused) => !is_datagram || process.datagrams_waiting() < SOCKET_DATAGRAMS,
+            Some(Halt::Suspended(_)) => !is_datagram,
+        };
+        if keeps {
+            process.waiting.push(Waiting::Arrival(what.clone()));
+        }
+        true
+    }
+
     fn local(&mut self, id: HostId, process: u32, what: Local) -> Result<(), Finding> {
         let host = &mut self.hosts[id.0];
         let Some(running) = host.process.as_mut().filter(|running| running.number == process)
@@ -500,6 +634,10 @@ impl World {
             }
             Local::Bound(_) | Local::Up(_) | Local::Down(_) => {}
         }
+        if self.process(id).halt.is_some() {
+            self.process(id).waiting.push(Waiting::Local(what));
+            return Ok(());
+        }
         self.feed(id, what.input())
     }
 
@@ -511,9 +649,9 @@ impl World {
         self.look_at_event(id, |stamp, ends| happening::input(stamp, &input, ends));
         let process = self.hosts[id.0].process.as_mut().expect("only what runs is fed");
         let mut outputs = std::mem::take(&mut self.outputs);
-        let mono = process.mono(self.now);
+        let mono = process.clock.mono(self.now);
         let next = step(&mut process.node, mono, input, |output| outputs.push(output));
-        let wake_at = next.map(|next| process.since + Duration::from_nanos(next.0));
+        let wake_at = next.map(|next| process.clock.moment(next).max(self.now));
         if wake_at != process.wake_at {
             process.wake_at = wake_at;
             let (process, what) = (process.number, Local::Wake);
@@ -576,7 +714,7 @@ impl World {
             Output::Sought(sought) => {
                 if let Some(observer) = &mut self.observer {
                     let process = self.hosts[id.0].process.as_ref().expect("it has just looked");
-                    let began = process.since + Duration::from_nanos(sought.began.0);
+                    let began = process.clock.moment(sought.began);
                     observer.sought(now, id, began, &sought);
                 }
             }

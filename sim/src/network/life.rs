@@ -14,13 +14,18 @@ use crate::queue::Queue;
 
 impl Network {
     pub(super) fn on_hello(&mut self, wire: Wire, now: Moment, queue: &mut Queue<Event>) {
-        let Some(host) = self.holder(self.links[&wire].target) else { return };
-        let Some(process) = self.sites[host.0].process else { return };
-        if !self.passes(self.links[&wire].dialler.host, host) {
+        let Link { target, sent_from, dialler, .. } = &self.links[&wire];
+        let (dialler, target) = (dialler.host, *target);
+        let from = sent_from.expect("it sent from somewhere");
+        let Some(host) = self.reaches(dialler, from, target, now) else { return };
+        let site = &self.sites[host.0];
+        let Some(process) = site.process.filter(|_| !site.halted) else { return };
+        if !self.carries(dialler, host) || !self.fits_quic(dialler, host, target) {
             return;
         }
+        self.receives(dialler, from, target, now);
+        self.sends(host, from, now);
         let link = self.link_mut(wire);
-        let dialler = link.dialler.host;
         link.acceptor = Some(End { host, process, number: LinkId(0), state: EndState::Opening });
         let way = self.flight(host, dialler);
         queue.push(now + way, Due::Answer(wire).into());
@@ -35,13 +40,17 @@ impl Network {
     ) {
         let link = &self.links[&wire];
         let host = link.dialler.host;
-        if self.source(host, link.target) != link.sent_from {
+        if self.seen_from(host, link.target, now) != link.sent_from {
             return; // a handshake does not migrate (RFC 9000 §9)
         }
         let acceptor = link.acceptor.as_ref().expect("an answer comes from somebody").host;
-        if !self.passes(host, acceptor) {
+        if !self.carries(acceptor, host) || self.sites[host.0].halted {
             return;
         }
+        let (from, target) = (link.sent_from.expect("just compared"), link.target);
+        self.receives(acceptor, target, from, now);
+        self.sends(host, target, now);
+        let link = &self.links[&wire];
         let peer = self.sites[acceptor.0].key;
         if peer != link.expected || !admits(host, &peer) {
             return self.fail(wire, Side::Dialler);
@@ -58,7 +67,7 @@ impl Network {
         admits: &dyn Fn(HostId, &PublicKey) -> bool,
     ) {
         let link = &self.links[&wire];
-        if !self.works(link) {
+        if !self.works(link, now) {
             return;
         }
         let host = link.acceptor.as_ref().expect("somebody answered").host;
@@ -70,6 +79,8 @@ impl Network {
             return self.announce_close(wire, Side::Acceptor, now, queue);
         }
         let link = self.opened(wire, Side::Acceptor);
+        self.receives(dialler, remote, self.links[&wire].target, now);
+        self.keep_alive(wire, now, queue);
         let what = Arrival::Opened { link, peer, remote, dial: None };
         self.deliveries.push_back(Delivery { host, what });
     }
@@ -143,12 +154,14 @@ impl Network {
         if link.dialler.state == EndState::Closed {
             return;
         }
-        let sent_before_another_move = self.source(link.dialler.host, link.target) != Some(from);
-        let nobody_there = self.holder(link.target) != Some(host);
-        let cut = !self.passes(link.dialler.host, host);
+        let (dialler, target) = (link.dialler.host, link.target);
+        let sent_before_another_move = self.seen_from(dialler, target, now) != Some(from);
+        let nobody_there = self.reaches(dialler, from, target, now) != Some(host);
+        let cut = !self.passes(dialler, host) || self.sites[host.0].halted;
         if sent_before_another_move || nobody_there || cut || link.sent_from == Some(from) {
             return;
         }
+        self.receives(dialler, from, target, now);
         self.link_mut(wire).sent_from = Some(from);
         self.deliveries.push_back(Delivery { host, what: Arrival::Moved(number, from) });
         self.refresh(wire, now, queue);
@@ -226,9 +239,10 @@ impl Network {
     ) {
         let link = &self.links[&wire];
         let (Some(near), Some(far)) = (link.host(from), link.host(from.other())) else { return };
+        let trip = self.trip(near, far);
         let site = &mut self.sites[near.0];
-        let mut way = self.paths.packet(near.0, far.0, &mut site.chance);
-        if self.paths.loses(&mut site.chance) {
+        let mut way = self.paths.packet(trip, &mut site.chance);
+        if self.paths.loses_on(trip, &mut site.chance) {
             way += self.up_to(near, KEEP_ALIVE);
         }
         queue.push(now + way, Due::Closing(wire, from).into());
@@ -240,20 +254,32 @@ impl Network {
         let (Some(near), Some(far)) = (link.host(from), link.host(from.other())) else {
             unreachable!("an open link has two ends");
         };
-        let way = self.paths.bytes(near.0, far.0, &mut self.sites[near.0].chance);
+        let way = self.paths.bytes(self.trip(near, far), &mut self.sites[near.0].chance);
         let stream = self.link_mut(wire).stream_mut(from);
         stream.arrived_last = stream.arrived_last.max(now + way);
         queue.push(stream.arrived_last, Due::Bytes(wire, from).into());
     }
 
     /// The dialler of a broken link sends a packet from where it is now.
-    pub(super) fn rebind(&mut self, wire: Wire, sent: Moment, queue: &mut Queue<Event>) {
+    pub(super) fn rebind(
+        &mut self,
+        wire: Wire,
+        (now, sent): (Moment, Moment),
+        queue: &mut Queue<Event>,
+    ) {
         let link = &self.links[&wire];
         let (dialler, acceptor) = (link.host(Side::Dialler), link.host(Side::Acceptor));
         let (Some(near), Some(far)) = (dialler, acceptor) else { return };
-        let from = self.source(near, link.target).filter(|from| Some(*from) != link.sent_from);
-        let Some(from) = from else { return };
-        let way = self.paths.bytes(near.0, far.0, &mut self.sites[near.0].chance);
+        let (target, before) = (link.target, link.sent_from);
+        if self.sites[near.0].halted {
+            return;
+        }
+        let from = match sent > now {
+            true => self.seen_from(near, target, now),
+            false => self.sends(near, target, now),
+        };
+        let Some(from) = from.filter(|from| Some(*from) != before) else { return };
+        let way = self.paths.bytes(self.trip(near, far), &mut self.sites[near.0].chance);
         queue.push(sent + way, Due::Rebind(wire, from).into());
     }
 
@@ -263,7 +289,7 @@ impl Network {
         let link = &self.links[&wire];
         let has = |side: Side, state: EndState| link.end(side).is_some_and(|it| it.state == state);
         let begun = link.acceptor.is_some() && !has(Side::Acceptor, EndState::Opening);
-        let works = self.works(link);
+        let works = self.works(link, now);
         if !begun || works != link.broken {
             return;
         }
@@ -272,10 +298,16 @@ impl Network {
             let link = self.link_mut(wire);
             (link.broken, link.outage) = (true, link.outage + 1);
             let outage = link.outage;
-            for side in [Side::Dialler, Side::Acceptor] {
+            for side in Side::BOTH {
                 let Some((host, _)) = self.links[&wire].open_end(side) else { continue };
+                if self.sites[host.0].halted {
+                    continue; // its clock stands still, or nobody looks at it
+                }
                 let heard_before = self.up_to(host, KEEP_ALIVE);
-                let silence = IDLE_TIMEOUT - heard_before;
+                let mut silence = IDLE_TIMEOUT - heard_before;
+                if self.still_hears(wire, side) {
+                    silence += IDLE_TIMEOUT; // until the other end gives up
+                }
                 queue.push(now + silence, Due::Idle(wire, side, outage).into());
             }
         } else if Side::BOTH.iter().all(|side| !has(*side, EndState::Closed)) {
@@ -289,17 +321,29 @@ impl Network {
         }
     }
 
+    /// Whether one end of a link that does not work hears the other all the same: where a cut is one
+    /// way, only the other waits in vain at first.
+    fn still_hears(&self, wire: Wire, side: Side) -> bool {
+        let link = &self.links[&wire];
+        let (Some(near), Some(far)) = (link.host(side), link.host(side.other())) else {
+            return false;
+        };
+        self.carries(far, near) && !self.carries(near, far) && !self.sites[far.0].halted
+    }
+
     /// Whether packets get through, both ways.
-    fn works(&self, link: &Link) -> bool {
+    fn works(&self, link: &Link, now: Moment) -> bool {
         let Some(acceptor) = &link.acceptor else { return false };
-        let runs = |end: &End| self.sites[end.host.0].process == Some(end.process);
-        let there = self.holder(link.target) == Some(acceptor.host);
-        let source = self.source(link.dialler.host, link.target);
+        let runs = |end: &End| {
+            let site = &self.sites[end.host.0];
+            site.process == Some(end.process) && !site.halted
+        };
+        let (dialler, Some(from)) = (link.dialler.host, link.sent_from) else { return false };
         runs(acceptor)
             && runs(&link.dialler)
-            && there
-            && self.passes(acceptor.host, link.dialler.host)
-            && source.is_some()
-            && source == link.sent_from
+            && self.passes(acceptor.host, dialler)
+            && self.fits_quic(dialler, acceptor.host, link.target)
+            && self.seen_from(dialler, link.target, now) == Some(from)
+            && self.reaches(dialler, from, link.target, now) == Some(acceptor.host)
     }
 }

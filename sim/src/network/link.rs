@@ -61,6 +61,8 @@ pub(super) struct Link {
     pub(super) broken: bool,
     /// Numbers each change of `broken`, so that an old time-out is known as such.
     pub(super) outage: u32,
+    /// Whether its ends will say something next time without having to.
+    pub(super) keeps_alive: bool,
     /// What the dialler sent, and what the acceptor sent.
     streams: [Stream; 2],
 }
@@ -85,9 +87,18 @@ impl Link {
         sent_from: Option<SocketAddr>,
     ) -> Self {
         let dialler = End { host, process, number: LinkId(0), state: EndState::Opening };
-        let streams = Default::default();
-        let (acceptor, broken, outage) = (None, false, 0);
-        Self { dialler, acceptor, dial, expected, target, sent_from, broken, outage, streams }
+        Self {
+            dialler,
+            acceptor: None,
+            dial,
+            expected,
+            target,
+            sent_from,
+            broken: false,
+            outage: 0,
+            keeps_alive: false,
+            streams: Default::default(),
+        }
     }
 
     pub(super) fn stream_mut(&mut self, from: Side) -> &mut Stream {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use stayfound_core::chance::Stream;
 
+use super::access::Mile;
+
 /// Named latencies, one way: a part that belongs to the pair of hosts and a part that each packet
 /// draws anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +25,21 @@ pub enum Latency {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loss(pub u16);
 
+/// What happens to datagrams beside loss and delay, in thousandths of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Noise {
+    /// They arrive twice.
+    pub duplicated: u16,
+    /// One of their bits arrives as another.
+    pub corrupted: u16,
+}
+
 /// The paths between all hosts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paths {
     pub(crate) latency: Latency,
     pub(crate) loss: Loss,
+    pub(crate) noise: Noise,
     /// What makes the latency of a pair its own.
     pub(crate) salt: u64,
 }
@@ -44,10 +56,11 @@ impl Latency {
     pub const ALL: [Self; 4] =
         [Self::Datacentre, Self::Continental, Self::Intercontinental, Self::Satellite];
 
-    /// The longest way of bytes that are lost so many times in a row.
-    pub(crate) fn slowest(self, losses: u32) -> Duration {
+    /// The longest way of bytes, over two last miles of the slowest kind, that are lost so many times
+    /// in a row.
+    pub(crate) fn slowest(self, mile: Mile, losses: u32) -> Duration {
         let (_, base, jitter) = self.micros();
-        let packet = Duration::from_micros(base + jitter);
+        let packet = Duration::from_micros(base + jitter) + mile.slowest() * 2;
         packet + (packet * 3 + ACK_DELAY_MAX) * doubled(losses)
     }
 
@@ -79,34 +92,61 @@ impl fmt::Display for Loss {
     }
 }
 
+/// Between whom, and over which last miles.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trip {
+    pub(crate) ends: [usize; 2],
+    pub(crate) miles: [Mile; 2],
+}
+
+impl fmt::Display for Noise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { duplicated, corrupted } = *self;
+        write!(f, "{} duplicated, {} corrupted", Loss(duplicated), Loss(corrupted))
+    }
+}
+
 impl Paths {
-    /// One packet's way between two hosts.
-    pub(crate) fn packet(&self, a: usize, b: usize, chance: &mut Stream) -> Duration {
+    /// One packet's way between the last miles of two hosts.
+    pub(crate) fn core(&self, [a, b]: [usize; 2], chance: &mut Stream) -> Duration {
         let (_, _, jitter) = self.latency.micros();
         Duration::from_micros(self.base(a, b) + chance.below(jitter + 1))
     }
 
+    /// One packet's way from end to end.
+    pub(crate) fn packet(&self, trip: Trip, chance: &mut Stream) -> Duration {
+        let miles = trip.miles.map(|mile| mile.delay(chance));
+        self.core(trip.ends, chance) + miles[0] + miles[1]
+    }
+
     /// The way of one flight of a handshake, sent again until it arrives.
-    pub(crate) fn flight(&self, a: usize, b: usize, chance: &mut Stream) -> Duration {
-        let again = HANDSHAKE_PTO * doubled(self.losses(chance));
-        self.packet(a, b, chance) + again
+    pub(crate) fn flight(&self, trip: Trip, chance: &mut Stream) -> Duration {
+        let again = HANDSHAKE_PTO * doubled(self.losses(trip, chance));
+        self.packet(trip, chance) + again
     }
 
     /// The way of bytes of an open link, sent again until they arrive.
-    pub(crate) fn bytes(&self, a: usize, b: usize, chance: &mut Stream) -> Duration {
-        let timeout = self.packet(a, b, chance) * 3 + ACK_DELAY_MAX;
-        let again = timeout * doubled(self.losses(chance));
-        self.packet(a, b, chance) + again
+    pub(crate) fn bytes(&self, trip: Trip, chance: &mut Stream) -> Duration {
+        let timeout = self.packet(trip, chance) * 3 + ACK_DELAY_MAX;
+        let again = timeout * doubled(self.losses(trip, chance));
+        self.packet(trip, chance) + again
     }
 
-    /// Whether a packet is lost.
+    /// Whether a packet is lost between the last miles.
     pub(crate) fn loses(&self, chance: &mut Stream) -> bool {
-        chance.hits(u64::from(self.loss.0), 1_000)
+        self.loss.0 > 0 && chance.hits(u64::from(self.loss.0), 1_000)
     }
 
-    fn losses(&self, chance: &mut Stream) -> u32 {
+    /// Whether a packet is lost anywhere. Those of a link are sent again after a while: by then a burst
+    /// of losses is over.
+    pub(crate) fn loses_on(&self, trip: Trip, chance: &mut Stream) -> bool {
+        let lost = u64::from(self.loss.0) * 10 + trip.miles[0].loss + trip.miles[1].loss;
+        lost > 0 && chance.hits(lost, 10_000)
+    }
+
+    fn losses(&self, trip: Trip, chance: &mut Stream) -> u32 {
         let mut losses = 0;
-        while losses < LOSSES_MAX && self.loses(chance) {
+        while losses < LOSSES_MAX && self.loses_on(trip, chance) {
             losses += 1;
         }
         losses
@@ -130,11 +170,16 @@ fn doubled(losses: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::Access;
     use stayfound_core::chance::Chance;
 
     fn paths(loss: u16) -> (Paths, Stream) {
-        let paths = Paths { latency: Latency::Continental, loss: Loss(loss), salt: 7 };
-        (paths, Chance::new([3; 32]).stream("test"))
+        let (latency, loss, noise) = (Latency::Continental, Loss(loss), Noise::default());
+        (Paths { latency, loss, noise, salt: 7 }, Chance::new([3; 32]).stream("test"))
+    }
+
+    fn trip(a: usize, b: usize) -> Trip {
+        Trip { ends: [a, b], miles: [Access::Wired.mile(); 2] }
     }
 
     #[test]
@@ -143,7 +188,7 @@ mod tests {
         assert_eq!(paths.base(1, 2), paths.base(2, 1));
         assert_ne!(paths.base(1, 2), paths.base(1, 3));
         for _ in 0..1_000 {
-            let span = paths.packet(1, 2, &mut chance);
+            let span = paths.packet(trip(1, 2), &mut chance);
             assert!((5..=45).contains(&span.as_millis()), "{span:?}");
         }
     }
@@ -151,10 +196,11 @@ mod tests {
     #[test]
     fn loss_delays_and_never_swallows() {
         let (paths, mut chance) = paths(100);
-        let late = (0..10_000).filter(|_| paths.flight(0, 1, &mut chance) >= HANDSHAKE_PTO).count();
+        let late =
+            (0..10_000).filter(|_| paths.flight(trip(0, 1), &mut chance) >= HANDSHAKE_PTO).count();
         assert!((800..1_200).contains(&late), "{late} of 10,000 at 10 %");
-        let worst = (0..10_000).map(|_| paths.bytes(0, 1, &mut chance)).max().unwrap();
-        assert!(worst <= paths.latency.slowest(LOSSES_MAX), "{worst:?}");
-        assert!(worst > paths.latency.slowest(1), "{worst:?}");
+        let worst = (0..10_000).map(|_| paths.bytes(trip(0, 1), &mut chance)).max().unwrap();
+        assert!(worst <= paths.latency.slowest(Access::Wired.mile(), LOSSES_MAX), "{worst:?}");
+        assert!(worst > paths.latency.slowest(Access::Wired.mile(), 1), "{worst:?}");
     }
 }

@@ -28,7 +28,7 @@ impl Bench {
     fn new() -> Self {
         let chance = Chance::new([9; 32]);
         let mut bench = Self {
-            network: Network::new(Latency::Continental, Loss(0), &chance),
+            network: Network::new(Latency::Continental, Loss(0), Noise::default(), &chance),
             queue: Queue::default(),
             now: Moment::default(),
             arrived: Vec::new(),
@@ -47,7 +47,8 @@ impl Bench {
     }
 
     fn is_at(&mut self, host: HostId, addresses: Vec<SocketAddr>) {
-        self.network.moved(host, addresses, self.now, &mut self.queue);
+        let at = Attachment { addresses, behind: None };
+        self.network.attach(host, at, self.now, &mut self.queue);
     }
 
     fn dial(&mut self, from: HostId, number: u64, expected: HostId, at: u8) {
@@ -374,8 +375,12 @@ fn a_host_sends_from_an_address_of_the_family_that_it_sends_to() {
     let mut bench = Bench::new();
     let six: SocketAddr = "[2001:db8::1]:3610".parse().unwrap();
     bench.is_at(A, vec![address(1), six]);
-    assert_eq!(bench.network.source(A, address(2)), Some(address(1)));
-    assert_eq!(bench.network.source(A, six), Some(six));
+    assert_eq!(bench.network.seen_from(A, address(2), bench.now), Some(address(1)));
+    assert_eq!(bench.network.seen_from(A, six, bench.now), Some(six));
     bench.is_at(A, vec![six]);
-    assert_eq!(bench.network.source(A, address(2)), Some(six), "the way there translates");
+    assert_eq!(
+        bench.network.seen_from(A, address(2), bench.now),
+        Some(six),
+        "the way there translates"
+    );
 }

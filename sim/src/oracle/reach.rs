@@ -4,7 +4,8 @@
 //! knows from before (everybody knew at the last time that all was well, and nobody has moved
 //! since), from the configuration (which survives a lost disk), or from third parties: whoever is
 //! connected, however indirectly, with an operator whose record names its address has that record.
-//! An operator behind a forwarding router cannot name its address before a quorum sees it there.
+//! An operator behind a forwarding router cannot name its address before a quorum sees it there; one
+//! behind a router that forwards nothing cannot be dialled at all, whatever it names.
 //!
 //! Only operators that the manifests of both name can talk, and only those that have loaded the same
 //! operators carry one another's records.
@@ -22,6 +23,9 @@ use crate::host::Uplink;
 use crate::scenario::{Fault, Roster, What};
 use crate::world::HostSetup;
 
+/// A path must carry packets of so many bytes for QUIC (RFC 9000 §14), by IPv6.
+const QUIC_MTU: u16 = 1_248;
+
 /// What everybody could know.
 #[derive(Clone, Debug, Default)]
 pub struct Reach {
@@ -32,16 +36,24 @@ pub struct Reach {
     /// Whether strangers carry the records of whoever names its address, so that nobody need know
     /// anybody's address before.
     discovery: bool,
+    /// From whom to whom nothing passes.
+    cuts: BTreeSet<(usize, usize)>,
 }
 
 #[derive(Clone, Debug)]
 struct Operator {
     uplink: Uplink,
+    /// Whether the router before it forwards its port.
+    forwards: bool,
     /// Where it is by its first interface, if that is connected, and where it was last. What it is
     /// worth to be connected by others is not counted on.
     at: Option<SocketAddr>,
     last: SocketAddr,
     running: bool,
+    /// Whether its process goes on, and packets of QUIC pass its firewall and its line.
+    halted: bool,
+    blocked: bool,
+    narrow: bool,
     /// On which side of a partition it is.
     side: u8,
     /// The address in the manifest.
@@ -76,13 +88,17 @@ impl Reach {
     ) {
         let (running, knows, fresh) = (false, BTreeSet::new(), true);
         let (at, last) = (Some(at), at);
-        let side = 0;
+        let forwards = matches!(uplink, Uplink::Forwarded { .. });
         self.operators.push(Operator {
             uplink,
+            forwards,
             at,
             last,
             running,
-            side,
+            halted: false,
+            blocked: false,
+            narrow: false,
+            side: 0,
             listed,
             hints,
             knows,
@@ -116,7 +132,35 @@ impl Reach {
         let operator = &mut self.operators[who];
         match what {
             What::Start => operator.running = true,
-            What::Crash => operator.running = false,
+            What::Crash => (operator.running, operator.halted) = (false, false),
+            What::Tear | What::Unsync(_) => {
+                (operator.running, operator.halted) = (false, false);
+                operator.forgets();
+            }
+            What::Rollback | What::Rot => operator.forgets(),
+            What::Pause | What::Suspend => operator.halted = true,
+            What::Resume => operator.halted = false,
+            What::Block => operator.blocked = true,
+            What::Unblock => operator.blocked = false,
+            What::Mtu(bytes) => operator.narrow = bytes < QUIC_MTU,
+            What::Cut(HostId(to)) => drop(self.cuts.insert((who, to))),
+            What::Mend(HostId(to)) => drop(self.cuts.remove(&(who, to))),
+            What::Nat(router) => {
+                (operator.uplink, operator.forwards) = (Uplink::Nat(router), false);
+                self.lost_sight_of(who);
+            }
+            What::Direct => {
+                (operator.uplink, operator.forwards) = (Uplink::Direct, false);
+                self.lost_sight_of(who);
+            }
+            What::Forward => {
+                operator.forwards = true;
+                if let Uplink::Nat(_) = operator.uplink {
+                    self.lost_sight_of(who);
+                }
+            }
+            What::Unforward => operator.forwards = false,
+            What::Access(_) | What::Reboot | What::Clock(_) | What::Drift(_) | What::Snapshot => {}
             What::Offline => operator.at = None,
             What::Up(_) => {} // it stays where it was as well
             What::Side(side) => operator.side = side,
@@ -190,26 +234,35 @@ impl Reach {
         self.movers.clear();
     }
 
-    /// Whether every two operators that run are owed a link.
+    /// Whether every two operators between which nothing stands are owed a link.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        let up: Vec<usize> = (0..self.operators.len()).filter(|who| self.is_up(*who)).collect();
-        let after = |place: usize| up[place + 1..].iter();
-        let pairs =
-            up.iter().enumerate().flat_map(|(place, a)| after(place).map(move |b| (*a, *b)));
-        self.owed().pairs.len() == pairs.filter(|&(a, b)| self.may_link(a, b)).count()
+        self.owed().pairs.len() == self.able().count()
+    }
+
+    /// Pairs of operators between which nothing stands but that they may not know where the other is.
+    fn able(&self) -> impl Iterator<Item = (usize, usize)> {
+        let n = self.operators.len();
+        let pairs = (0..n).flat_map(move |a| (a + 1..n).map(move |b| (a, b)));
+        pairs.filter(|&(a, b)| {
+            let [near, far] = [a, b].map(|who| &self.operators[who]);
+            let cut = self.cuts.contains(&(a, b)) || self.cuts.contains(&(b, a));
+            let dialable = near.is_dialable() || far.is_dialable();
+            near.is_up()
+                && far.is_up()
+                && near.side == far.side
+                && !cut
+                && dialable
+                && self.may_link(a, b)
+        })
     }
 
     /// Who is owed what, if nothing happens any more.
     #[must_use]
     pub fn owed(&self) -> Owed {
         let n = self.operators.len();
-        let up = |who: usize| self.is_up(who);
-        let pairs = (0..n).flat_map(|a| (a + 1..n).map(move |b| (a, b)));
-        let side = |who: usize| self.operators[who].side;
-        let able: Vec<(usize, usize)> = pairs
-            .filter(|&(a, b)| up(a) && up(b) && side(a) == side(b) && self.may_link(a, b))
-            .collect();
+        let up = |who: usize| self.operators[who].is_up();
+        let able: Vec<(usize, usize)> = self.able().collect();
         let knows = |&(a, b): &(usize, usize)| self.knows(a, b) || self.knows(b, a);
         let mut linked: BTreeSet<(usize, usize)> = able.iter().copied().filter(knows).collect();
         loop {
@@ -229,27 +282,41 @@ impl Reach {
         }
     }
 
-    fn is_up(&self, who: usize) -> bool {
-        self.operators[who].running && self.operators[who].at.is_some()
-    }
-
-    /// Whether `a` knows by itself where `b` is now.
+    /// Whether `a` knows by itself where `b` is now, and can dial it there.
     fn knows(&self, a: usize, b: usize) -> bool {
         let there = self.operators[b].at;
         let a = &self.operators[a];
         let hinted = a.hints.iter().any(|(who, at)| *who == b && Some(*at) == there);
         let listed = a.fresh && self.operators[b].listed == there && !self.movers.contains(&b);
-        hinted || listed || a.knows.contains(&b)
+        self.operators[b].is_dialable() && (hinted || listed || a.knows.contains(&b))
     }
 
     fn names_its_address(&self, who: usize, linked: &BTreeSet<(usize, usize)>) -> bool {
-        match self.operators[who].uplink {
+        let operator = &self.operators[who];
+        match operator.uplink {
             Uplink::Direct => true,
-            Uplink::Forwarded { fixed: Some(fixed) } => self.operators[who].at == Some(fixed),
-            Uplink::Forwarded { fixed: None } => {
+            _ if !operator.forwards => false,
+            Uplink::Forwarded { fixed: Some(fixed) } => operator.at == Some(fixed),
+            Uplink::Forwarded { fixed: None } | Uplink::Nat(_) => {
                 linked.iter().filter(|(a, b)| *a == who || *b == who).count() >= self.quorum(who)
             }
         }
+    }
+}
+
+impl Operator {
+    fn is_up(&self) -> bool {
+        self.running && !self.halted && !self.blocked && !self.narrow && self.at.is_some()
+    }
+
+    fn is_dialable(&self) -> bool {
+        self.uplink == Uplink::Direct || self.forwards
+    }
+
+    /// What is left on its disk may be out of date, and outrank the manifest.
+    fn forgets(&mut self) {
+        self.knows.clear();
+        self.fresh = false;
     }
 }
 

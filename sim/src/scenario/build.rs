@@ -10,8 +10,10 @@ use stayfound_core::keys::SecretKey;
 use stayfound_core::node::Config;
 use stayfound_core::record::{Endpoints, Signed};
 
-use super::{Bootstrap, Families, Interfaces, Neighbours, Options, Roster, SeqStyle};
+use super::{Bootstrap, Families, Interfaces, Miles, Neighbours, Options, Roster, SeqStyle};
 use crate::host::{EPOCH, Uplink};
+use crate::network::nat::NatKind;
+use crate::network::{Access, Router};
 use crate::world::{HostSetup, Setup};
 
 /// The port that stayfound listens at unless told otherwise.
@@ -114,6 +116,7 @@ pub(super) fn setup_at(options: &Options, addresses: &mut Addresses, chance: &Ch
     });
     let dual_stack = options.families != Families::V4;
     let mut draws = chance.stream("interfaces");
+    let mut miles = chance.stream("last miles");
     let hosts = configs
         .zip(&at)
         .zip(&uplinks)
@@ -126,11 +129,17 @@ pub(super) fn setup_at(options: &Options, addresses: &mut Addresses, chance: &Ch
                 true => others(options.interfaces, addresses, &mut draws),
                 false => BTreeSet::new(),
             },
+            access: match (options.miles, host < n) {
+                (Miles::All(access), true) => access,
+                (Miles::Mixed, true) => Access::ALL[miles.below(Access::ALL.len() as u64) as usize],
+                (_, false) => Access::Wired,
+            },
             dual_stack,
         })
         .collect();
-    let Options { latency, loss, disks, .. } = *options;
-    Setup { hosts, operators: n, discovery: options.discovery.is_some(), latency, loss, disks }
+    let Options { latency, loss, noise, disks, .. } = *options;
+    let discovery = options.discovery.is_some();
+    Setup { hosts, operators: n, discovery, latency, loss, noise, disks }
 }
 
 fn operator(
@@ -149,7 +158,7 @@ fn operator(
     };
     let external = match uplinks[who] {
         Uplink::Forwarded { fixed } => fixed.into_iter().collect(),
-        Uplink::Direct => Vec::new(),
+        Uplink::Direct | Uplink::Nat(_) => Vec::new(),
     };
     let hints = told.into_iter().map(|other| (index(other), at[other])).collect();
     let manifest = manifest("cluster", 0xc1, records);
@@ -195,7 +204,23 @@ fn uplinks(options: &Options, at: &[SocketAddr], chance: &Chance) -> Vec<Uplink>
         let fixed = (place < options.fixed).then_some(at[who]);
         uplinks[who] = Uplink::Forwarded { fixed };
     }
+    for _ in 0..options.natted {
+        let who = direct.swap_remove(draws.below(direct.len() as u64) as usize);
+        uplinks[who] = Uplink::Nat(home_router(&mut draws));
+    }
     uplinks
+}
+
+/// A router as homes have them, in hundredths: endpoint-independent mapping with filtering by address
+/// and port 75, without 8, symmetric 17; and before 15 of them a carrier's (the mix of the field's
+/// hole-punching measurements).
+pub(super) fn home_router(draws: &mut Stream) -> Router {
+    let kind = match draws.below(100) {
+        0..75 => NatKind::PortRestricted,
+        75..83 => NatKind::FullCone,
+        _ => NatKind::Symmetric,
+    };
+    Router { kind, carrier: draws.hits(15, 100) }
 }
 
 fn others(style: Interfaces, addresses: &mut Addresses, draws: &mut Stream) -> BTreeSet<IpAddr> {

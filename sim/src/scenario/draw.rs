@@ -12,12 +12,12 @@ use std::time::Duration;
 use stayfound_core::chance::{Chance, Stream};
 
 use super::build::{self, Addresses};
-use super::{Bootstrap, Families, Fault, FaultKind, Interfaces, Line, Neighbours, Options};
+use super::{Bootstrap, Families, Fault, FaultKind, Interfaces, Line, Miles, Neighbours, Options};
 use super::{Scenario, SeqStyle, What};
 use crate::event::HostId;
 use crate::host::{DiskSpeed, Uplink};
 use crate::moment::{Moment, Units};
-use crate::network::{Latency, Loss};
+use crate::network::{Access, Latency, Loss, Noise};
 use crate::oracle::Reach;
 use crate::world::Setup;
 
@@ -86,9 +86,12 @@ fn draw_options(draws: &mut Stream) -> Options {
         strangers: draws.below(2) as usize,
         forwarded,
         fixed,
+        natted: 0,
+        miles: Miles::All(Access::Wired),
         discovery,
         latency: *one_of(&Latency::ALL, draws),
         loss: *one_of(&[Loss(0), Loss(0), Loss(1), Loss(10), Loss(50), Loss(100)], draws),
+        noise: Noise::default(),
         disks: *one_of(&[DiskSpeed::Fast, DiskSpeed::Slow], draws),
         families: match discovery {
             Some(_) => Families::V4, // as the neighbours
@@ -253,12 +256,7 @@ impl Draft<'_> {
                 What::Move(to) => self.free.push(std::mem::replace(&mut self.at[host], to)),
                 What::Up(ip) => drop(self.others[host].insert(ip)),
                 What::Down(ip) => drop(self.others[host].remove(&ip)),
-                What::Start
-                | What::Crash
-                | What::Wipe
-                | What::Offline
-                | What::Side(_)
-                | What::Load(_) => {}
+                _ => {}
             }
         }
         let at = &self.at;
@@ -454,7 +452,9 @@ impl Draft<'_> {
     fn new_address_for(&mut self, who: usize) -> SocketAddr {
         match self.setup.hosts[who].uplink {
             Uplink::Direct => self.addresses.fresh(),
-            Uplink::Forwarded { .. } => self.addresses.of_family(self.at[who].is_ipv6()),
+            Uplink::Forwarded { .. } | Uplink::Nat(_) => {
+                self.addresses.of_family(self.at[who].is_ipv6())
+            }
         }
     }
 

@@ -9,9 +9,9 @@ use stayfound_core::mesh::{
 };
 use stayfound_core::node::{AGAIN_MAX, FLOOR_ALONE, FLOOR_WITHIN, LOST_FOR};
 
-use super::Options;
+use super::{Miles, Options};
 use crate::host::NOTICE_MAX;
-use crate::network::{DIAL_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE, Loss};
+use crate::network::{DIAL_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE, Mile};
 
 /// Bad luck that happens to one pair in fewer than so many is not allowed for.
 const RARE: u128 = 100_000;
@@ -25,7 +25,8 @@ impl Options {
         let noticed = NOTICE_MAX + IDLE_TIMEOUT;
         // Who knows where the other is dials in the next round, at whichever address is the right
         // one; if by bad luck that fails, in the round after.
-        let found = (back_off(BACKOFF_MAX) + self.round()) * rounds(self.loss);
+        let (mile, lost) = (self.worst_mile(), self.lost());
+        let found = (back_off(BACKOFF_MAX) + self.round()) * rounds(lost);
         // A first record has waited for its floor, then for the disk; a record of ours that was
         // lost, and another that comes to light, are outrun; then our true address is seen.
         let outrun = BACKOFF_MIN * (1 + 2 + 4);
@@ -34,12 +35,12 @@ impl Options {
         // called then, may be held up on the way.
         let operators =
             u32::try_from(self.operators + self.spares).expect("a cluster has 256 at most");
-        let held_up = self.latency.slowest(losses_in_a_row(self.loss.0.into(), 1_000));
-        let told = self.latency.slowest(0) * operators + held_up * 2;
+        let held_up = self.latency.slowest(mile, losses_in_a_row(lost, 10_000));
+        let told = self.latency.slowest(mile, 0) * operators + held_up * 2;
         // Who had to be told dials, with a back-off that began anew.
-        let dialled = GRACE + (back_off(BACKOFF_MIN * 8) + self.round()) * rounds(self.loss);
+        let dialled = GRACE + (back_off(BACKOFF_MIN * 8) + self.round()) * rounds(lost);
         // Of several links one stays, and whoever closes the others may not be heard at first.
-        let settled = CROSSING * 2 + if self.loss == Loss(0) { CROSSING } else { KEEP_ALIVE };
+        let settled = CROSSING * 2 + if lost == 0 { CROSSING } else { KEEP_ALIVE };
         noticed + found + issued + told + dialled + settled + self.searched()
     }
 
@@ -51,6 +52,18 @@ impl Options {
         match self.discovery {
             Some(_) => LOST_FOR + (back_off(AGAIN_MAX) + lookup) * 2,
             None => Duration::ZERO,
+        }
+    }
+
+    /// Of ten thousand packets so many are lost between two operators, at worst.
+    fn lost(&self) -> u128 {
+        u128::from(self.loss.0) * 10 + 2 * u128::from(self.worst_mile().loss)
+    }
+
+    fn worst_mile(&self) -> Mile {
+        match self.miles {
+            Miles::All(access) => access.mile(),
+            Miles::Mixed => Mile::worst(),
         }
     }
 
@@ -69,21 +82,21 @@ fn back_off(span: Duration) -> Duration {
 
 /// How many dials it takes until one does not fail by loss. One fails if any of its four flights
 /// is lost twice in a row: that takes 3 s of the 5 s of [`DIAL_TIMEOUT`], or more.
-fn rounds(loss: Loss) -> u32 {
-    losses_in_a_row(4 * u128::from(loss.0).pow(2), 1_000_000)
+fn rounds(lost: u128) -> u32 {
+    losses_in_a_row(4 * lost.pow(2), 100_000_000)
 }
 
 /// How often in a row something of this probability happens that happens at all: the least k for
 /// which k times in a row is rare.
 fn losses_in_a_row(numerator: u128, denominator: u128) -> u32 {
     let rare = |k: &u32| numerator.pow(*k) * RARE <= denominator.pow(*k);
-    (1..10).find(rare).expect("no drawn loss is that bad")
+    (1..20).find(rare).expect("no drawn loss is that bad")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::Latency;
+    use crate::network::{Latency, Loss};
 
     fn seconds(latency: Latency, loss: u16) -> u64 {
         Options { latency, loss: Loss(loss), ..Options::plain(4) }.heals_within().as_secs()

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::host::DiskSpeed;
-use crate::network::{Latency, Loss};
+use crate::network::{Access, Latency, Loss, Noise};
 
 /// The choices of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,10 +18,17 @@ pub struct Options {
     pub forwarded: usize,
     /// How many of these have fixed their address.
     pub fixed: usize,
+    /// How many more operators are behind a router that forwards nothing, each of a kind drawn from
+    /// those of homes.
+    pub natted: usize,
+    /// The last miles of the operators.
+    pub miles: Miles,
     /// How far apart the hosts are.
     pub latency: Latency,
     /// How many packets are lost.
     pub loss: Loss,
+    /// What else happens to datagrams.
+    pub noise: Noise,
     /// How fast the disks are.
     pub disks: DiskSpeed,
     /// IPv4, IPv6 or both.
@@ -47,6 +54,15 @@ pub struct Neighbours {
     pub boots: usize,
     /// Others.
     pub walkers: usize,
+}
+
+/// The last miles of operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Miles {
+    /// All have this one.
+    All(Access),
+    /// Each has one of its own.
+    Mixed,
 }
 
 /// The families of the hosts' addresses.
@@ -162,8 +178,11 @@ impl Options {
             strangers: 0,
             forwarded: 0,
             fixed: 0,
+            natted: 0,
+            miles: Miles::All(Access::Wired),
             latency: Latency::Continental,
             loss: Loss(0),
+            noise: Noise::default(),
             disks: DiskSpeed::Fast,
             families: Families::V4,
             interfaces: Interfaces::One,
@@ -183,8 +202,11 @@ impl Options {
             ("operators", self.operators.to_string()),
             ("strangers", self.strangers.to_string()),
             ("forwarded", format!("{} (of these fixed: {})", self.forwarded, self.fixed)),
+            ("natted", self.natted.to_string()),
+            ("miles", self.miles.to_string()),
             ("latency", self.latency.to_string()),
             ("loss", self.loss.to_string()),
+            ("noise", self.noise.to_string()),
             ("disks", self.disks.to_string()),
             ("families", self.families.to_string()),
             ("interfaces", self.interfaces.to_string()),
@@ -201,6 +223,15 @@ impl Options {
 impl fmt::Display for Neighbours {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} boot nodes, {} walkers", self.boots, self.walkers)
+    }
+}
+
+impl fmt::Display for Miles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All(access) => access.fmt(f),
+            Self::Mixed => f.write_str("mixed"),
+        }
     }
 }
 
