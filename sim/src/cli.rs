@@ -41,10 +41,10 @@ enum Command {
     Check(check::Arguments),
     /// Run many seeds and keep the results, a part for each block of them
     #[command(after_help = sweep::EXAMPLES)]
-    Sweep(sweep::Sweeping),
+    Sweep(sweep::Arguments),
     /// Put parts together, in any order, as tables
     #[command(after_help = merge::EXAMPLES)]
-    Merge(merge::Merging),
+    Merge(merge::Arguments),
     /// Print what the tables of results hold: each column with its type, unit and meaning
     #[command(after_help = schema::EXAMPLES)]
     Schema(schema::Arguments),
@@ -54,8 +54,8 @@ pub(crate) fn main(cli: &Cli) -> ExitCode {
     let done = match &cli.command {
         Command::Run(arguments) => run::main(arguments),
         Command::Check(arguments) => check::main(arguments),
-        Command::Sweep(arguments) => Ok(sweep::main(arguments)),
-        Command::Merge(arguments) => Ok(merge::main(arguments)),
+        Command::Sweep(arguments) => sweep::main(arguments),
+        Command::Merge(arguments) => merge::main(arguments),
         Command::Schema(arguments) => schema::main(arguments),
     };
     ExitCode::from(done.unwrap_or_else(|failure| {

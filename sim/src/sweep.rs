@@ -15,7 +15,7 @@ use std::sync::{Mutex, mpsc};
 
 use crate::oracle::Kind;
 use crate::results::part::{self, Damage};
-use crate::results::{MadeBy, Results, RunKey};
+use crate::results::{DRAWN, MadeBy, Results, RunKey};
 use crate::run::observe;
 use crate::scenario::Scenario;
 use crate::table::{Tables, scenario_hash};
@@ -96,7 +96,7 @@ impl Sweep {
     /// The part of a block.
     #[must_use]
     pub fn part(&self, seeds: &Range<u64>) -> PathBuf {
-        let name = format!("drawn.{}-{}.{}", seeds.start, seeds.end, part::EXTENSION);
+        let name = format!("{DRAWN}.{}-{}.{}", seeds.start, seeds.end, part::EXTENSION);
         self.out.join(name)
     }
 
@@ -168,7 +168,7 @@ impl Sweep {
         let scenario = Scenario::draw(seed);
         let (report, observed) = observe(&scenario, self.events);
         let command = format!("stayfound-sim run --seed {seed}");
-        let key = RunKey { scenario: "drawn".into(), seed };
+        let key = RunKey { scenario: DRAWN.into(), seed };
         (key, Tables::of(&scenario, &report, observed, command))
     }
 

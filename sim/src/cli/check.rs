@@ -19,5 +19,5 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn main(arguments: &Arguments) -> Result<u8, Failure> {
-    each(&arguments.which, "check", &check)
+    each(&arguments.which, "check", &mut |job| Ok(check(&job.scenario)))
 }

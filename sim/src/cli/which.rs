@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use clap::Args;
 use stayfound_sim::exit::Failure;
+use stayfound_sim::results::DRAWN;
 use stayfound_sim::scenario::Scenario;
 
 /// Which runs a command is about.
@@ -27,6 +28,8 @@ pub(crate) struct Which {
 /// One run to do.
 pub(crate) struct Job {
     pub(crate) scenario: Scenario,
+    /// What its scenario is called in results.
+    pub(crate) name: String,
     /// The arguments that name it: `--seed 7`.
     pub(crate) arguments: String,
 }
@@ -49,7 +52,8 @@ impl Which {
             seed..seed + 1
         });
         seeds.map(|seed| {
-            Ok(Job { scenario: Scenario::draw(seed), arguments: format!("--seed {seed}") })
+            let arguments = format!("--seed {seed}");
+            Ok(Job { scenario: Scenario::draw(seed), name: DRAWN.into(), arguments })
         })
     }
 }
