@@ -184,7 +184,7 @@ fn a_record_of_somebody_who_is_no_operator_is_found() {
     let strange = record(STRANGER, 1, 3);
     lie.stores(STRANGER, &strange);
     lie.writes(A, &strange);
-    let sentence = lie.sees(A, view(&holding(&[strange.clone()]), None)).unwrap_err();
+    let sentence = lie.sees(A, view(&holding(std::slice::from_ref(&strange)), None)).unwrap_err();
     assert!(sentence.starts_with("operator 0 holds a record of "), "{sentence}");
     assert!(sentence.ends_with(", which is no operator"), "{sentence}");
     lie.writes(STRANGER, &strange);
