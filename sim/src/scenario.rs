@@ -103,6 +103,8 @@ pub enum What {
     Rot,
     /// Its operator is Byzantine from now on, if it was not before, and does this.
     Lie(Lie),
+    /// The same, and from now on it says that it sees everybody at this address.
+    Missee(SocketAddr),
 }
 
 /// How many operators a manifest may name that is loaded in a run.
@@ -197,6 +199,7 @@ impl fmt::Display for Fault {
             What::Rollback => write!(f, "rollback {host}"),
             What::Rot => write!(f, "rot {host}"),
             What::Lie(lie) => write!(f, "lie {host} {lie}"),
+            What::Missee(at) => write!(f, "missee {host} {at}"),
         }
     }
 }

@@ -11,7 +11,7 @@ use stayfound_core::node::{Config, Counter, Event as Told, Input, LinkId, Node, 
 use stayfound_core::record::{NodeId, Signed};
 use stayfound_core::step;
 
-use crate::adversary::{Adversary, Lie, Traitor};
+use crate::adversary::{Adversary, Traitor};
 use crate::event::{Event, HostId, Local};
 use crate::host::{Disk, DiskSpeed, Halt, Host, Process, SOCKET_DATAGRAMS, Uplink, Waiting};
 use crate::moment::Moment;
@@ -343,7 +343,8 @@ impl World {
             What::Up(ip) => self.reconnect(host, |host| assert!(host.others.insert(ip))),
             What::Down(ip) => self.reconnect(host, |host| assert!(host.others.remove(&ip))),
             What::Load(roster) => self.load(host, &roster)?,
-            What::Lie(lie) => self.lie(host, lie)?,
+            What::Lie(lie) => self.betray(host, |it, node| it.lies(lie, node))?,
+            What::Missee(at) => self.betray(host, |it, node| it.missees(at, node))?,
             What::Pause => self.halt(host, Halt::Paused),
             What::Suspend => self.halt(host, Halt::Suspended(self.now)),
             What::Resume => self.resume(host)?,
@@ -428,7 +429,7 @@ impl World {
                 let mut named = roster.hosts().chain([fault.host]);
                 named.all(|host| self.is_operator(host))
             }
-            What::Lie(_) => self.is_operator(fault.host),
+            What::Lie(_) | What::Missee(_) => self.is_operator(fault.host),
         }
     }
 
@@ -492,14 +493,18 @@ impl World {
         self.network.died(id, self.now, &mut self.queue);
     }
 
-    /// An operator lies; what its node does not know of, it is told.
-    fn lie(&mut self, id: HostId, lie: Lie) -> Result<(), Finding> {
+    /// A Byzantine operator does something; what its node does not know of, it is told.
+    fn betray(
+        &mut self,
+        id: HostId,
+        deed: impl FnOnce(&mut Traitor, Option<&Node>) -> Vec<Output>,
+    ) -> Result<(), Finding> {
         self.oracle.turned(id);
         let host = &mut self.hosts[id.0];
         let turns = || Traitor::new(&host.config.key, &host.chance);
         let traitor = host.traitor.get_or_insert_with(turns);
         let running = host.process.as_ref().filter(|process| process.halt.is_none());
-        for output in traitor.lies(lie, running.map(|it| &it.node)) {
+        for output in deed(traitor, running.map(|it| &it.node)) {
             self.trace.output(&output);
             let closed = match output {
                 Output::Close { link, .. } => Some(link),

@@ -39,8 +39,6 @@ pub enum Lie {
     Foreign,
     /// From now on it claims to hold of everybody a record newer than any.
     Boast,
-    /// From now on it says that it sees everybody at this address.
-    Missee(SocketAddr),
     /// It sends everybody every record that it has ever heard, the oldest first.
     Replay,
     /// It sends everybody records in the name of others that these never signed.
@@ -66,6 +64,8 @@ pub struct Traitor {
     key: SecretKey,
     node_id: NodeId,
     habits: BTreeSet<Lie>,
+    /// Where it says that it sees everybody.
+    sees: Option<SocketAddr>,
     /// The highest sequence number that it signed beside its node. From then on its node hears
     /// of no record of its own: it would put right what was told.
     signed: Option<u64>,
@@ -80,8 +80,8 @@ pub struct Traitor {
 }
 
 impl Lie {
-    /// Every lie but where it sees others, which takes an address.
-    pub const PLAIN: [Self; 13] = [
+    /// Every one.
+    pub const ALL: [Self; 13] = [
         Self::Withhold,
         Self::Hush,
         Self::Foreign,
@@ -98,18 +98,7 @@ impl Lie {
     ];
 
     fn is_habit(self) -> bool {
-        match self {
-            Self::Withhold | Self::Hush | Self::Foreign | Self::Boast | Self::Missee(_) => true,
-            Self::Replay
-            | Self::Forge
-            | Self::Equivocate
-            | Self::Exhaust
-            | Self::Aim
-            | Self::Flood
-            | Self::Babble
-            | Self::Crowd
-            | Self::HangUp => false,
-        }
+        matches!(self, Self::Withhold | Self::Hush | Self::Foreign | Self::Boast)
     }
 }
 
@@ -120,7 +109,6 @@ impl fmt::Display for Lie {
             Self::Hush => "hush",
             Self::Foreign => "foreign",
             Self::Boast => "boast",
-            Self::Missee(address) => return write!(f, "missee {address}"),
             Self::Replay => "replay",
             Self::Forge => "forge",
             Self::Equivocate => "equivocate",
@@ -141,6 +129,7 @@ impl Traitor {
             key: key.clone(),
             node_id: NodeId::of(&key.public_key().point()),
             habits: BTreeSet::new(),
+            sees: None,
             signed: None,
             heard: Vec::new(),
             readers: BTreeMap::new(),
@@ -235,7 +224,7 @@ impl Traitor {
             Frame::Hello(_) => return None,
             Frame::Records(_) if self.has(Lie::Withhold) => return None,
             Frame::Records(records) => Frame::Records(records),
-            Frame::Seen(address) => Frame::Seen(self.sees().unwrap_or(address)),
+            Frame::Seen(address) => Frame::Seen(self.sees.unwrap_or(address)),
         };
         Some(frame.encode())
     }
@@ -259,21 +248,19 @@ impl Traitor {
         self.habits.contains(&habit)
     }
 
-    /// Where it says that it sees everybody.
-    fn sees(&self) -> Option<SocketAddr> {
-        self.habits.iter().find_map(|habit| match habit {
-            Lie::Missee(address) => Some(*address),
-            _ => None,
-        })
+    /// From now on it says that it sees everybody at this address.
+    pub(crate) fn missees(&mut self, at: SocketAddr, node: Option<&Node>) -> Vec<Output> {
+        self.sees = Some(at);
+        let links: Vec<LinkId> = node.into_iter().flat_map(Node::links).map(|it| it.1).collect();
+        let mut says = Says { links: &links, outputs: Vec::new() };
+        says.all(&Frame::Seen(at));
+        says.outputs
     }
 
     /// It lies: what is done at once, beside what its node wants. Without a running node only
     /// habits change.
     pub(crate) fn lies(&mut self, lie: Lie, node: Option<&Node>) -> Vec<Output> {
         if lie.is_habit() {
-            if matches!(lie, Lie::Missee(_)) {
-                self.habits.retain(|habit| !matches!(habit, Lie::Missee(_)));
-            }
             self.habits.insert(lie);
         }
         let Some(node) = node else { return Vec::new() };
@@ -281,7 +268,6 @@ impl Traitor {
         let mut says = Says { links: &links, outputs: Vec::new() };
         match lie {
             Lie::Withhold | Lie::Hush | Lie::Foreign | Lie::Boast => {}
-            Lie::Missee(address) => says.all(&Frame::Seen(address)),
             Lie::Replay => says.records(&self.heard.clone()),
             Lie::Forge => says.records(&self.forges(node)),
             Lie::Equivocate => self.equivocates(node, &mut says),
@@ -326,7 +312,7 @@ impl Traitor {
         for seq in (0..FLOOD as u64).map(|n| first.saturating_add(n)) {
             let at = self.somewhere();
             says.record(&self.signs(seq, at));
-            says.all(&Frame::Seen(self.sees().unwrap_or(at)));
+            says.all(&Frame::Seen(self.sees.unwrap_or(at)));
         }
     }
 

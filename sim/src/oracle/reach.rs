@@ -168,7 +168,7 @@ impl Reach {
             What::Up(_) => {} // it stays where it was as well
             What::Side(side) => operator.side = side,
             What::Load(roster) => self.load(who, &roster),
-            What::Lie(_) => operator.traitor = true,
+            What::Lie(_) | What::Missee(_) => operator.traitor = true,
             What::Wipe => {
                 operator.knows.clear();
                 operator.fresh = true;

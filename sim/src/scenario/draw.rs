@@ -343,14 +343,14 @@ impl Draft<'_> {
             .map(|_| {
                 at = at + self.up_to(2.s());
                 let lie = self.lie(who);
-                line(at, who, What::Lie(lie))
+                line(at, who, lie)
             })
             .collect()
     }
 
-    fn lie(&mut self, who: usize) -> Lie {
+    fn lie(&mut self, who: usize) -> What {
         if !self.draws.hits(1, 4) {
-            return *one_of(&Lie::PLAIN, &mut self.draws);
+            return What::Lie(*one_of(&Lie::ALL, &mut self.draws));
         }
         // Where somebody is, was, or nobody has ever been.
         let at = match self.draws.below(3) {
@@ -358,7 +358,7 @@ impl Draft<'_> {
             1 if !self.free.is_empty() => *one_of(&self.free, &mut self.draws),
             _ => self.new_address_for(who),
         };
-        Lie::Missee(at)
+        What::Missee(at)
     }
 
     fn flap(&mut self, movable: &[usize], mut at: Moment) -> Vec<Line> {
