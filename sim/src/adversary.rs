@@ -15,8 +15,11 @@ use stayfound_core::keys::{Point, PublicKey, SecretKey};
 use stayfound_core::record::{Endpoints, NodeId, Signed};
 
 mod operator;
+mod walker;
 
 pub use operator::{Lie, Traitor};
+pub(crate) use walker::PAUSE_MAX;
+pub use walker::Persona;
 
 /// How many records one of its NODES packets holds: as many as surely fit.
 const RECORDS_PER_PACKET: usize = 3;
@@ -48,6 +51,8 @@ pub struct Guise {
 /// Somebody who lies. Whoever shakes hands with it finds a node like any other.
 pub struct Adversary {
     key: SecretKey,
+    /// How it lies by itself; `None` if a script says what it does.
+    pub persona: Option<Persona>,
     /// Its record.
     pub record: Signed,
     /// Whom it is when it opens sessions; `None` for itself.
@@ -98,6 +103,7 @@ impl Adversary {
         let label = format!("adversary {}", record.node_id());
         Self {
             key,
+            persona: None,
             record,
             guise: None,
             serves: Vec::new(),
