@@ -77,6 +77,39 @@ impl Scenario {
         reader.finish()
     }
 
+    /// The same with another value of a key of the header; `None` if that cannot be.
+    #[must_use]
+    pub fn with(&self, key: &str, value: &str) -> Option<Self> {
+        let header = self.header().map(|(name, old)| match name == key {
+            true => format!("{name} {value}\n"),
+            false => format!("{name} {old}\n"),
+        });
+        self.with_header(header.collect())
+    }
+
+    /// The same with the default of a key of the header; `None` if that cannot be.
+    #[must_use]
+    pub fn without(&self, key: &str) -> Option<Self> {
+        let header = self.header().filter(|(name, _)| *name != key);
+        self.with_header(header.map(|(name, value)| format!("{name} {value}\n")).collect())
+    }
+
+    /// The same with everything else that chance decides decided otherwise.
+    #[must_use]
+    pub fn with_seed(&self, seed: u64) -> Self {
+        let setup = build::setup(&self.options, &draw::chance(seed));
+        Self { seed, setup, ..self.clone() }
+    }
+
+    fn header(&self) -> impl Iterator<Item = (&'static str, String)> {
+        [("seed", self.seed.to_string())].into_iter().chain(self.options.header())
+    }
+
+    fn with_header(&self, header: String) -> Option<Self> {
+        let schedule = self.schedule.iter().map(|line| format!("{line}\n"));
+        schedule.fold(header, |text, line| text + &line).parse().ok()
+    }
+
     /// The first line of the schedule that cannot be, by its number from 0, and why.
     ///
     /// # Errors
@@ -98,8 +131,7 @@ impl FromStr for Scenario {
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<12} {}", "seed", self.seed)?;
-        for (key, value) in self.options.header() {
+        for (key, value) in self.header() {
             writeln!(f, "{key:<12} {value}")?;
         }
         self.schedule.iter().try_fold((), |(), line| write!(f, "\n{line}"))?;
