@@ -390,9 +390,7 @@ impl World {
     fn is_possible(&self, fault: &Fault) -> bool {
         let host = &self.hosts[fault.host.0];
         match fault.what {
-            What::Start => {
-                host.process.is_none() && host.adversary.is_none() && host.is_named()
-            }
+            What::Start => host.process.is_none() && host.adversary.is_none() && host.is_named(),
             What::Wipe | What::Rollback | What::Rot => host.process.is_none(),
             What::Crash | What::Tear | What::Unsync(_) => host.process.is_some(),
             What::Pause | What::Suspend => {

@@ -44,14 +44,8 @@ pub enum Persona {
 
 impl Persona {
     /// Every one.
-    pub const ALL: [Self; 6] = [
-        Self::Poisoner,
-        Self::Flooder,
-        Self::Misseer,
-        Self::Archivist,
-        Self::Sybil,
-        Self::Mute,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Poisoner, Self::Flooder, Self::Misseer, Self::Archivist, Self::Sybil, Self::Mute];
 
     /// The key of one that lies so: a Sybil's is ground until its id is close to `target`.
     pub(crate) fn key(self, target: &NodeId, mut draw: impl FnMut() -> SecretKey) -> SecretKey {
@@ -114,7 +108,8 @@ impl Adversary {
             let node = &known[self.chance.below(known.len() as u64) as usize];
             let farthest = 256 - self.chance.below(4) as u16;
             let distances = [farthest, farthest - 1, farthest - 2];
-            self.asks(node, &distances[self.chance.below(4) as usize..]);
+            let asked = self.chance.below(4) as usize; // none is a PING
+            self.asks(node, &distances[..asked]);
             if persona == Persona::Flooder {
                 self.floods_with_packets(node);
             }
@@ -139,10 +134,10 @@ impl Adversary {
     fn forgets(&mut self, persona: Persona) {
         let mut kept: Vec<Signed> = Vec::new();
         for record in std::mem::take(&mut self.learned) {
-            match kept.iter_mut().find(|it| it.node_id() == record.node_id()) {
+            match kept.iter().position(|it| it.node_id() == record.node_id()) {
                 None if kept.len() < KNOWN_MAX => kept.push(record),
-                Some(known) if persona != Persona::Archivist && known.seq() < record.seq() => {
-                    *known = record;
+                Some(at) if persona != Persona::Archivist && kept[at].seq() < record.seq() => {
+                    kept[at] = record;
                 }
                 _ => {}
             }

@@ -239,11 +239,7 @@ fn others(style: Interfaces, addresses: &mut Addresses, draws: &mut Stream) -> B
 }
 
 /// Who lies, and how: the last walkers. A Sybil has another key, ground close to an operator's.
-fn personas(
-    options: &Options,
-    keys: &mut [SecretKey],
-    chance: &Chance,
-) -> Vec<Option<Persona>> {
+fn personas(options: &Options, keys: &mut [SecretKey], chance: &Chance) -> Vec<Option<Persona>> {
     let mut draws = chance.stream("personas");
     let mut personas = vec![None; keys.len()];
     let near: Vec<NodeId> =
