@@ -53,6 +53,8 @@ pub struct Adversary {
     key: SecretKey,
     /// How it lies by itself; `None` if a script says what it does.
     pub persona: Option<Persona>,
+    /// How many datagrams it still listens to until it roams again, if it does.
+    patience: u32,
     /// Its record.
     pub record: Signed,
     /// Whom it is when it opens sessions; `None` for itself.
@@ -104,6 +106,7 @@ impl Adversary {
         Self {
             key,
             persona: None,
+            patience: 0,
             record,
             guise: None,
             serves: Vec::new(),
@@ -200,6 +203,12 @@ impl Adversary {
     pub fn hears(&mut self, from: SocketAddr, bytes: &[u8]) {
         self.heard.0 += 1;
         self.heard.1 += bytes.len() as u64;
+        if self.persona.is_some() {
+            match self.patience.checked_sub(1) {
+                Some(left) => self.patience = left,
+                None => return,
+            }
+        }
         let mut scratch = [0; PACKET_BYTES_MAX];
         let is_to = |id: &NodeId| packet::is_discovery(&Mask::of(id), bytes);
         let names = [self.record.node_id(), self.src()];

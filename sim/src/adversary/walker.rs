@@ -14,6 +14,9 @@ use crate::moment::Units;
 
 /// How long it does nothing but answer, at most.
 pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(8);
+/// How many datagrams it listens to between two times that it does something: two that challenge each
+/// other would go on for ever.
+const PATIENCE: u32 = 32;
 /// How many nodes it keeps in mind.
 const KNOWN_MAX: usize = 64;
 /// How many nodes it invents.
@@ -102,6 +105,7 @@ impl Adversary {
     pub(crate) fn roams(&mut self) -> Duration {
         let persona = self.persona.expect("only a walker roams");
         self.forgets(persona);
+        self.patience = PATIENCE;
         let reachable = |it: &&Signed| it.endpoints().udp_addresses().next().is_some();
         let known: Vec<Signed> = self.learned.iter().filter(reachable).cloned().collect();
         if !known.is_empty() {
