@@ -714,7 +714,8 @@ impl World {
             Output::Sought(sought) => {
                 if let Some(observer) = &mut self.observer {
                     let process = self.hosts[id.0].process.as_ref().expect("it has just looked");
-                    let began = process.clock.moment(sought.began);
+                    // A clock that has slept since says it a little late.
+                    let began = process.clock.moment(sought.began).min(now);
                     observer.sought(now, id, began, &sought);
                 }
             }
@@ -726,8 +727,9 @@ impl World {
     /// The observer sees whether a host runs and where it is.
     fn look_at(&mut self, id: HostId) {
         let Some(observer) = &mut self.observer else { return };
-        let runs = self.hosts[id.0].process.is_some();
-        observer.host(self.now, id, runs, self.network.addresses(id));
+        let host = &self.hosts[id.0];
+        let runs = host.process.as_ref().is_some_and(|process| process.halt.is_none());
+        observer.host(self.now, id, (runs, host.starts), self.network.addresses(id));
     }
 
     /// It sees what a node holds.

@@ -65,7 +65,8 @@ table! {
         took_s: f64, in "s";
         /// Inputs that nodes were given, and faults.
         events: u64, in "events";
-        /// Moves of operators: changes after which none of the addresses before was left.
+        /// Moves of operators: changes after which none of the addresses at which others reached it
+        /// before was left.
         moves: u64, in "moves";
         /// Of these, those that every other operator came to know before the next move of the same
         /// operator and before the end.
@@ -172,7 +173,7 @@ table! {
         host: u64;
         /// `operator`, or `other`.
         role: String;
-        /// For how long a node ran on it.
+        /// For how long a node ran on it, and was not paused or suspended.
         up_s: f64, in "s";
         /// Times that a node started on it.
         starts: u64;
