@@ -12,7 +12,7 @@ use stayfound_core::node::{Config, Counter, Node};
 use stayfound_core::record::Scope;
 use stayfound_core::time::Wall;
 
-use crate::adversary::Adversary;
+use crate::adversary::{Adversary, Traitor};
 use crate::event::Local;
 use crate::moment::Moment;
 use crate::network::{Arrival, Attachment, Behind, Router};
@@ -69,6 +69,8 @@ pub(crate) struct Host {
     pub(crate) process: Option<Process>,
     /// Who is there in place of a node.
     pub(crate) adversary: Option<Adversary>,
+    /// What its node's words pass through, if its operator is Byzantine.
+    pub(crate) traitor: Option<Traitor>,
     /// How many processes it has had.
     pub(crate) starts: u32,
     pub(crate) chance: Chance,

@@ -21,6 +21,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   stayfound-sim run --seed 7              one run: its options and schedule, then the verdict
   stayfound-sim run --seed b545d3f        the same for a commit
+  stayfound-sim run --scenario my.txt     a scenario of a file (see docs/scenarios.md)
   stayfound-sim run --seed 7 --events     and every event, with what the node wanted done
   stayfound-sim run --seeds 0..1000       many runs; failures say how to run them again
   stayfound-sim run --seeds 0..50 --json  one JSON object per run
@@ -77,8 +78,7 @@ pub(crate) fn each(
 ) -> Result<u8, Failure> {
     let (mut code, mut failed) = (exit::OK, 0);
     let mut progress = Progress::new(which.count(), which.quiet);
-    for job in which.jobs() {
-        let job = job?;
+    for job in which.jobs()? {
         if which.is_single() && !which.json {
             print_scenario(&job.scenario);
         }
@@ -104,14 +104,8 @@ pub(crate) fn each(
     Ok(code)
 }
 
+/// As text that can be kept in a file.
 fn print_scenario(scenario: &Scenario) {
-    let mut text = format!("{:<12} {}", "seed", scenario.seed);
-    for (name, value) in scenario.options.lines() {
-        text.push_str(&format!("\n{name:<12} {value}"));
-    }
-    text.push_str("\nschedule");
-    for line in &scenario.schedule {
-        text.push_str(&format!("\n  {line}"));
-    }
-    say(&text);
+    let healing = scenario.options.heals_within().as_secs_f64();
+    say(&format!("# It heals within {healing:.1} s.\n{scenario}"));
 }

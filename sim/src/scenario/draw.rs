@@ -14,6 +14,7 @@ use stayfound_core::chance::{Chance, Stream};
 use super::build::{self, Addresses};
 use super::{Bootstrap, Families, Fault, FaultKind, Interfaces, Line, Miles, Neighbours, Options};
 use super::{Scenario, SeqStyle, What};
+use crate::adversary::Lie;
 use crate::event::HostId;
 use crate::host::{DiskSpeed, Uplink};
 use crate::moment::{Moment, Units};
@@ -42,6 +43,7 @@ impl Scenario {
             free: Vec::new(),
             others: setup.hosts.iter().map(|host| host.others.clone()).collect(),
             absent: BTreeSet::new(),
+            traitors: BTreeSet::new(),
             draws: chance.stream("schedule"),
             schedule: Vec::new(),
             addresses,
@@ -178,6 +180,8 @@ struct Draft<'a> {
     others: Vec<BTreeSet<IpAddr>>,
     /// Who has died and not started again.
     absent: BTreeSet<usize>,
+    /// Who lies.
+    traitors: BTreeSet<usize>,
     addresses: Addresses,
     draws: Stream,
     schedule: Vec<Line>,
@@ -219,6 +223,9 @@ impl Draft<'_> {
             if self.can_heal(&self.schedule[first..], &lines) {
                 if kind == FaultKind::Absence {
                     self.absent.extend(lines.iter().filter_map(|it| Some(it.fault?.host.0)));
+                }
+                if kind == FaultKind::Treason {
+                    self.traitors.extend(lines.iter().filter_map(|it| Some(it.fault?.host.0)));
                 }
                 touched.extend(lines.iter().filter_map(|line| line.fault).map(|it| it.host.0));
                 self.schedule.extend(lines);
@@ -290,6 +297,7 @@ impl Draft<'_> {
             (FaultKind::Wipe, _, [_, ..]) => self.crash(&anybody, true, at),
             (FaultKind::Interface, _, [_, ..]) => self.interface(&anybody, at),
             (FaultKind::Exodus, [_, ..], _) => self.exodus(&movable, at),
+            (FaultKind::Treason, _, [_, ..]) => self.treason(&anybody, at),
             (FaultKind::Blackout, _, [_, _, ..]) => self.blackout(&anybody, at),
             (FaultKind::Absence, _, [_, ..]) => {
                 vec![line(at, *one_of(&anybody, &mut self.draws), What::Crash)]
@@ -319,6 +327,38 @@ impl Draft<'_> {
             }
         }
         lines
+    }
+
+    /// One who lies already, or one more if so many are tolerated; it lies again and again.
+    fn treason(&mut self, anybody: &[usize], at: Moment) -> Vec<Line> {
+        let tolerated = (self.setup.operators - 1) / 3;
+        let may = |who: &&usize| self.traitors.contains(who) || self.traitors.len() < tolerated;
+        let may: Vec<usize> = anybody.iter().filter(may).copied().collect();
+        if may.is_empty() {
+            return Vec::new();
+        }
+        let who = *one_of(&may, &mut self.draws);
+        let mut at = at;
+        (0..1 + self.draws.below(4))
+            .map(|_| {
+                at = at + self.up_to(2.s());
+                let lie = self.lie(who);
+                line(at, who, lie)
+            })
+            .collect()
+    }
+
+    fn lie(&mut self, who: usize) -> What {
+        if !self.draws.hits(1, 4) {
+            return What::Lie(*one_of(&Lie::ALL, &mut self.draws));
+        }
+        // Where somebody is, was, or nobody has ever been.
+        let at = match self.draws.below(3) {
+            0 => self.at[self.draws.below(self.setup.operators as u64) as usize],
+            1 if !self.free.is_empty() => *one_of(&self.free, &mut self.draws),
+            _ => self.new_address_for(who),
+        };
+        What::Missee(at)
     }
 
     fn flap(&mut self, movable: &[usize], mut at: Moment) -> Vec<Line> {
