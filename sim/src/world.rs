@@ -616,7 +616,6 @@ impl World {
         if self.waits(host, what) {
             return Ok(());
         }
-        self.look_at_arrival(host, what);
         match what {
             Arrival::Opened { link, peer, remote, .. } => {
                 self.oracle.link_opened(self.now, host, *link, *peer)?;
@@ -628,6 +627,9 @@ impl World {
             Arrival::DialFailed(_) | Arrival::Bytes(..) => {}
             Arrival::Moved(link, remote) => self.oracle.link_seen(host, *link, *remote),
             Arrival::Datagram(from, bytes) => {
+                if self.hosts[host.0].adversary.is_some() {
+                    self.look_at_arrival(host, what);
+                }
                 if let Some(adversary) = &mut self.hosts[host.0].adversary {
                     adversary.hears(*from, bytes);
                     self.trace.event(self.now, host, || "the adversary hears".into());
@@ -637,6 +639,7 @@ impl World {
                 }
             }
         }
+        self.look_at_arrival(host, what);
         let Some(traitor) = &mut self.hosts[host.0].traitor else {
             return self.feed(host, what.input());
         };

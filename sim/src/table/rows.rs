@@ -45,7 +45,7 @@ macro_rules! table {
 table! {
     /// One run.
     RunRow in "runs" {
-        /// The first 16 hex digits of the SHA-256 of the scenario, expanded: options and schedule.
+        /// The first 16 hex digits of the SHA-256 of the scenario as `show` prints it.
         scenario_hash: String;
         /// `ok`, or the kind of the finding: `safety`, `liveness` or `panic`.
         verdict: String;
