@@ -19,6 +19,7 @@ mod lru;
 pub mod mesh;
 pub mod node;
 pub mod record;
+pub mod recording;
 pub mod time;
 mod wire;
 

@@ -14,6 +14,7 @@ pub mod network;
 pub mod observe;
 pub mod oracle;
 pub mod queue;
+pub mod replay;
 pub mod results;
 pub mod run;
 pub mod scenario;
@@ -22,4 +23,6 @@ pub mod shrink;
 pub mod sweep;
 pub mod table;
 pub mod trace;
+#[cfg(target_family = "wasm")]
+pub mod wasm;
 pub mod world;
