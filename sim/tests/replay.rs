@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use stayfound_core::node::{Input, LinkId, Node};
 use stayfound_core::recording::{End, Frame, Frames, MAGIC, Recorder, Room, Unreadable};
 use stayfound_core::step;
@@ -14,7 +15,7 @@ use stayfound_sim::trace::Trace;
 
 /// The recording of the last start of an operator of a drawn run.
 fn recorded() -> Vec<u8> {
-    record(&Scenario::draw(1), HostId(0)).1.pop().expect("it was started")
+    record(&Scenario::draw(2), HostId(0)).1.pop().expect("it was started")
 }
 
 /// Its first frames, so many.
@@ -41,7 +42,13 @@ fn frames(recording: &[u8]) -> Vec<(usize, Frame<'_>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 8,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
+            "../proptest-regressions/replay.txt",
+        ))),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn a_node_of_any_run_does_the_same_again(seed in any::<u32>(), host in any::<prop::sample::Index>()) {
@@ -70,7 +77,7 @@ fn a_recording_knows_how_it_ends() {
 /// A crash may cut it anywhere: what is there is replayed, and nothing is made up.
 #[test]
 fn a_recording_may_be_cut_anywhere() {
-    let recording = beginning(120);
+    let recording = beginning(60);
     let starts = frames(&recording);
     assert!(matches!(again(&recording[..MAGIC.len()]), Err(Stopped::Unreadable(_))));
     assert_eq!(again(&recording[..MAGIC.len() + 5]), Err(Stopped::Empty));
@@ -85,7 +92,7 @@ fn a_recording_may_be_cut_anywhere() {
 
 #[test]
 fn a_flipped_bit_is_found_in_its_frame() {
-    let recording = beginning(120);
+    let recording = beginning(60);
     let starts = frames(&recording);
     for (number, window) in starts.windows(2).enumerate().step_by(7) {
         let (begin, end) = (window[0].0, window[1].0);
@@ -169,8 +176,7 @@ fn flipped(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn one_input_that_was_another_is_found_where_it_was() {
-    let scenario = (0..).map(Scenario::draw).find(|it| it.options.discovery.is_some());
-    let scenario = scenario.expect("some have discovery");
+    let scenario = Scenario::draw(41); // the shortest of the first that have discovery
     let recording = record(&scenario, HostId(0)).1.remove(0);
     let changes: [&Change; 4] = [
         &|input| match input {
@@ -187,10 +193,13 @@ fn one_input_that_was_another_is_found_where_it_was() {
         },
         &|input| matches!(input, Input::LinkOpened { .. }).then_some(Other::Wake),
     ];
+    const BOUND: usize = 2;
     for (what, change) in changes.iter().enumerate() {
         let (recording, number) = with_another_input(&scenario, &recording, *change);
         match again(&recording) {
-            Err(Stopped::Differs(difference)) => assert_eq!(difference.input.number, number),
+            // Where the socket is bound shows only in the record, which waits for peers.
+            Err(Stopped::Differs(it)) if what == BOUND => assert!(it.input.number >= number),
+            Err(Stopped::Differs(it)) => assert_eq!(it.input.number, number, "change {what}"),
             other => panic!("change {what} at input {number}: {other:?}"),
         }
     }
