@@ -616,7 +616,6 @@ impl World {
         if self.waits(host, what) {
             return Ok(());
         }
-        self.look_at_arrival(host, what);
         match what {
             Arrival::Opened { link, peer, remote, .. } => {
                 self.oracle.link_opened(self.now, host, *link, *peer)?;
@@ -628,6 +627,9 @@ impl World {
             Arrival::DialFailed(_) | Arrival::Bytes(..) => {}
             Arrival::Moved(link, remote) => self.oracle.link_seen(host, *link, *remote),
             Arrival::Datagram(from, bytes) => {
+                if self.hosts[host.0].adversary.is_some() {
+                    self.look_at_arrival(host, what);
+                }
                 if let Some(adversary) = &mut self.hosts[host.0].adversary {
                     adversary.hears(*from, bytes);
                     self.trace.event(self.now, host, || "the adversary hears".into());
@@ -637,6 +639,7 @@ impl World {
                 }
             }
         }
+        self.look_at_arrival(host, what);
         let Some(traitor) = &mut self.hosts[host.0].traitor else {
             return self.feed(host, what.input());
         };
@@ -766,7 +769,8 @@ impl World {
             Output::Sought(sought) => {
                 if let Some(observer) = &mut self.observer {
                     let process = self.hosts[id.0].process.as_ref().expect("it has just looked");
-                    let began = process.clock.moment(sought.began);
+                    // A clock that has slept since says it a little late.
+                    let began = process.clock.moment(sought.began).min(now);
                     observer.sought(now, id, began, &sought);
                 }
             }
@@ -778,8 +782,9 @@ impl World {
     /// The observer sees whether a host runs and where it is.
     fn look_at(&mut self, id: HostId) {
         let Some(observer) = &mut self.observer else { return };
-        let runs = self.hosts[id.0].process.is_some();
-        observer.host(self.now, id, runs, self.network.addresses(id));
+        let host = &self.hosts[id.0];
+        let runs = host.process.as_ref().is_some_and(|process| process.halt.is_none());
+        observer.host(self.now, id, (runs, host.starts), self.network.addresses(id));
     }
 
     /// It sees what a node holds.

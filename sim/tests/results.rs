@@ -233,6 +233,27 @@ fn runs_that_are_written_at_once_are_those_of_a_sweep() {
 }
 
 #[test]
+fn one_scenario_runs_with_many_seeds() {
+    let home = TempDir::new().unwrap();
+    let scenario = "operators 4\n0s start all\n60s move 2 to home\n180s expect health\n";
+    fs::write(home.path().join("a move.txt"), scenario).unwrap();
+    let more = ["--seeds", "0..3", "--scenario", "a move.txt", "--out", "parts", "--quiet"];
+    let swept = sim(home.path(), &[&["sweep"], &more[..]].concat());
+    assert_eq!(swept.status.code(), Some(0), "{swept:?}");
+    assert!(home.path().join("parts/a_move.0-3.part").exists());
+    let merged = sim(home.path(), &["merge", "parts", "--out", "swept"]);
+    assert_eq!(text(&merged.stdout), "a move: 3 runs, seeds 0..3; 0 failed\n");
+    let runs = fs::read_to_string(home.path().join("swept/runs.csv")).unwrap();
+    assert!(runs.contains("stayfound-sim run --scenario 'a move.txt' --seed 2"), "{runs}");
+
+    // The name is the same, the scenario is another.
+    fs::write(home.path().join("a move.txt"), scenario.replace("60s", "61s")).unwrap();
+    let other = sim(home.path(), &[&["sweep"], &more[..]].concat());
+    assert_eq!(other.status.code(), Some(65));
+    assert!(text(&other.stderr).contains("has another scenario for seed 0"), "{other:?}");
+}
+
+#[test]
 fn what_cannot_be_written_is_not_there() {
     let home = TempDir::new().unwrap();
     let full = |arguments: &str| {

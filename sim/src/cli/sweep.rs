@@ -11,13 +11,14 @@ use stayfound_sim::exit::{self, Failure};
 use stayfound_sim::sweep::{Progress, Sweep, SweepError};
 
 use super::say;
-use super::which::parse_seeds;
+use super::which::{named, parse_seeds};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   stayfound-sim sweep --seeds 0..10000 --block 100 --out parts --jobs 8
   stayfound-sim merge parts --out results       tables of all parts, and a manifest
   stayfound-sim sweep --seeds 0..100 --block 100 --out parts    one block: a task of an engine
+  stayfound-sim sweep --seeds 0..50 --scenario one.txt --out parts    one scenario, many seeds
 
 A block whose part is there is done: after whatever went wrong, the same command goes on. A part \
 that is damaged is run again.
@@ -30,6 +31,9 @@ pub(crate) struct Arguments {
     /// The seeds, from A up to but not including B
     #[arg(long, value_name = "A..B", value_parser = parse_seeds)]
     seeds: Range<u64>,
+    /// A scenario for all of them, in a file as docs/scenarios.md describes; else each draws its own
+    #[arg(long, value_name = "FILE")]
+    scenario: Option<PathBuf>,
     /// How many seeds a part holds: best 30 to 300 seconds of work
     #[arg(long, value_name = "K", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     block: u64,
@@ -55,9 +59,10 @@ struct Shown {
 }
 
 pub(super) fn main(arguments: &Arguments) -> Result<u8, Failure> {
-    let Arguments { seeds, block, out, jobs, events, quiet } = arguments;
+    let Arguments { seeds, scenario, block, out, jobs, events, quiet } = arguments;
+    let scenario = scenario.as_deref().map(named).transpose()?;
     let (seeds, out) = (seeds.clone(), out.clone());
-    let sweep = Sweep { seeds, block: *block, events: *events, out, jobs: *jobs };
+    let sweep = Sweep { scenario, seeds, block: *block, events: *events, out, jobs: *jobs };
     let mut shown = Shown::new(&sweep, *quiet);
     let swept = sweep.run(&mut |progress| shown.tell(progress));
     shown.end();

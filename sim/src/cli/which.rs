@@ -8,6 +8,7 @@ use clap::Args;
 use stayfound_sim::exit::Failure;
 use stayfound_sim::results::DRAWN;
 use stayfound_sim::scenario::Scenario;
+use stayfound_sim::sweep::Named;
 
 /// Which run a command is about.
 #[derive(Args)]
@@ -77,6 +78,12 @@ impl Which {
         let file = path.map(|path| Ok((path, read(path)?))).transpose()?;
         Ok(Box::new(seeds.map(move |seed| job(file.as_ref(), Some(seed)))))
     }
+}
+
+/// A scenario from a file, for many seeds.
+pub(crate) fn named(path: &Path) -> Result<Named, Failure> {
+    let Job { name, arguments, scenario } = job(Some(&(path, read(path)?)), None);
+    Ok(Named { name, arguments, scenario })
 }
 
 /// The run of a scenario that was read, or of one that is drawn.
