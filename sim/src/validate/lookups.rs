@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use stayfound_core::chance::{Chance, Stream};
+use stayfound_core::chance::Chance;
 use stayfound_core::discovery::lookup::{ALPHA, ANSWER_CUT, Aim, CLOSEST, Distances, Lookup};
 use stayfound_core::record::{NodeId, Signed};
 
@@ -102,7 +102,7 @@ impl Tally {
                 continue;
             }
             let outcome = match manner {
-                Manner::Core => core(network, &own, &target, &mut stream),
+                Manner::Core => core(network, &own, &target),
                 Manner::OnePath => one_path(network, &own, &target),
             };
             tally.count(&outcome, &network.closest(&own, &target));
@@ -146,15 +146,15 @@ impl Tally {
     }
 }
 
-/// Runs a look-up of the core to its end; answers come in any order.
-fn core(network: &Network, own: &NodeId, target: &NodeId, stream: &mut Stream) -> Outcome {
+/// Runs a look-up of the core to its end; answers come in the order of asking.
+fn core(network: &Network, own: &NodeId, target: &NodeId) -> Outcome {
     let seeds = network.table(own).closest(target, CLOSEST);
     let mut lookup = Lookup::new(*target, Aim::Closest, *own, seeds);
     let (mut in_flight, mut answers) = (Vec::new(), 0);
     let mut until_found = lookup.newest().map(|_| 0);
     while !lookup.is_done() {
         in_flight.extend(std::iter::from_fn(|| lookup.next()));
-        let query = in_flight.swap_remove(stream.below(in_flight.len() as u64) as usize);
+        let query = in_flight.remove(0);
         let peer = query.to.0.node_id();
         let records = answer(network, &peer, &query.distances, own);
         let received = records.len();
