@@ -54,7 +54,7 @@ impl Scale {
         Self { sampled: 2_000, recorded: 15_371, pairs: 10_000, network_max: 10_000, lookups: 300 };
     /// As little as still says something.
     pub const SMOKE: Self =
-        Self { sampled: 100, recorded: 200, pairs: 400, network_max: 100, lookups: 100 };
+        Self { sampled: 100, recorded: 200, pairs: 400, network_max: 100, lookups: 300 };
 }
 
 impl Figure {
