@@ -9,6 +9,8 @@ use stayfound_sim::exit;
 mod blame;
 mod check;
 mod merge;
+#[cfg(feature = "planted")]
+mod mutants;
 mod outcome;
 mod progress;
 mod run;
@@ -68,6 +70,10 @@ enum Command {
     /// Print what is measured here beside what others have measured of the real world
     #[command(after_help = validate::EXAMPLES)]
     Validate(validate::Arguments),
+    /// Plant mistakes in the core, and count the seeds until each is found
+    #[cfg(feature = "planted")]
+    #[command(after_help = mutants::EXAMPLES)]
+    Mutants(mutants::Arguments),
 }
 
 pub(crate) fn main(cli: &Cli) -> ExitCode {
@@ -82,6 +88,8 @@ pub(crate) fn main(cli: &Cli) -> ExitCode {
         Command::Merge(arguments) => merge::main(arguments),
         Command::Schema(arguments) => schema::main(arguments),
         Command::Validate(arguments) => validate::main(arguments),
+        #[cfg(feature = "planted")]
+        Command::Mutants(arguments) => mutants::main(arguments),
     };
     ExitCode::from(done.unwrap_or_else(|failure| {
         eprintln!("error: {}", failure.text);

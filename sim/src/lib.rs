@@ -10,6 +10,8 @@ pub mod event;
 pub mod exit;
 pub mod host;
 pub mod moment;
+#[cfg(feature = "planted")]
+pub mod mutants;
 pub mod network;
 pub mod observe;
 pub mod oracle;
