@@ -18,6 +18,7 @@ mod show;
 mod shrink;
 mod sweep;
 mod trace;
+mod validate;
 mod which;
 
 const EXAMPLES: &str = "\
@@ -68,6 +69,9 @@ enum Command {
     /// Print what the tables of results hold: each column with its type, unit and meaning
     #[command(after_help = schema::EXAMPLES)]
     Schema(schema::Arguments),
+    /// Print what is measured here beside what others have measured of the real world
+    #[command(after_help = validate::EXAMPLES)]
+    Validate(validate::Arguments),
 }
 
 pub(crate) fn main(cli: &Cli) -> ExitCode {
@@ -82,6 +86,7 @@ pub(crate) fn main(cli: &Cli) -> ExitCode {
         Command::Merge(arguments) => merge::main(arguments),
         Command::Report(arguments) => report::main(arguments),
         Command::Schema(arguments) => schema::main(arguments),
+        Command::Validate(arguments) => validate::main(arguments),
     };
     ExitCode::from(done.unwrap_or_else(|failure| {
         eprintln!("error: {}", failure.text);
