@@ -13,6 +13,7 @@ mod merge;
 mod mutants;
 mod outcome;
 mod progress;
+mod report;
 mod run;
 mod schema;
 mod show;
@@ -64,6 +65,9 @@ enum Command {
     /// Put parts together, in any order, as tables
     #[command(after_help = merge::EXAMPLES)]
     Merge(merge::Arguments),
+    /// Make a page of plots, and of one run that is played back: one HTML file
+    #[command(after_help = report::EXAMPLES)]
+    Report(report::Arguments),
     /// Print what the tables of results hold: each column with its type, unit and meaning
     #[command(after_help = schema::EXAMPLES)]
     Schema(schema::Arguments),
@@ -86,6 +90,7 @@ pub(crate) fn main(cli: &Cli) -> ExitCode {
         Command::Show(arguments) => show::main(arguments),
         Command::Sweep(arguments) => sweep::main(arguments),
         Command::Merge(arguments) => merge::main(arguments),
+        Command::Report(arguments) => report::main(arguments),
         Command::Schema(arguments) => schema::main(arguments),
         Command::Validate(arguments) => validate::main(arguments),
         #[cfg(feature = "planted")]

@@ -16,6 +16,7 @@ pub mod network;
 pub mod observe;
 pub mod oracle;
 pub mod queue;
+pub mod report;
 pub mod results;
 pub mod run;
 pub mod scenario;
