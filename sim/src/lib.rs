@@ -10,11 +10,14 @@ pub mod event;
 pub mod exit;
 pub mod host;
 pub mod moment;
+#[cfg(feature = "planted")]
+pub mod mutants;
 pub mod network;
 pub mod observe;
 pub mod oracle;
 pub mod queue;
 pub mod replay;
+pub mod report;
 pub mod results;
 pub mod run;
 pub mod scenario;
@@ -23,6 +26,7 @@ pub mod shrink;
 pub mod sweep;
 pub mod table;
 pub mod trace;
+pub mod validate;
 #[cfg(target_family = "wasm")]
 pub mod wasm;
 pub mod world;

@@ -43,7 +43,7 @@ fn frames(recording: &[u8]) -> Vec<(usize, Frame<'_>)> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 8,
+        cases: 4,
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
             "../proptest-regressions/replay.txt",
         ))),
