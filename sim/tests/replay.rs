@@ -1,10 +1,11 @@
 //! What happened to a node in a run happens to it once more, from its recording.
 
 use std::net::SocketAddr;
+use std::process::Command;
 
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
-use stayfound_core::node::{Input, LinkId, Node};
+use stayfound_core::node::{Input, LinkId, Node, Ticket};
 use stayfound_core::recording::{End, Frame, Frames, MAGIC, Recorder, Room, Unreadable};
 use stayfound_core::step;
 use stayfound_sim::event::HostId;
@@ -203,4 +204,70 @@ fn one_input_that_was_another_is_found_where_it_was() {
             other => panic!("change {what} at input {number}: {other:?}"),
         }
     }
+}
+
+/// What the command line says of this file: its exit code, and all that it prints.
+fn replayed(recording: &[u8]) -> (Option<i32>, String) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("a.recording");
+    std::fs::write(&file, recording).expect("writes");
+    let sim = || Command::new(env!("CARGO_BIN_EXE_stayfound-sim"));
+    let output = sim().arg("replay").arg(&file).output().expect("it runs");
+    let json = sim().args(["replay", "--json"]).arg(&file).output().expect("it runs");
+    assert_eq!(json.status.code(), output.status.code());
+    if let Some(0 | 12 | 13) = json.status.code() {
+        serde_json::from_slice::<serde_json::Value>(&json.stdout).expect("JSON");
+    }
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).expect("text"))
+}
+
+#[test]
+fn the_exit_code_says_how_it_went() {
+    let scenario = Scenario::draw(2);
+    let recording = record(&scenario, HostId(0)).1.remove(0);
+    let (code, text) = replayed(&recording);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("operator 0 of ") && text.contains("verdict      the same"), "{text}");
+
+    let is_bound = |input: &Input<'_>| matches!(input, Input::Bound { .. }).then_some(Other::Wake);
+    let (changed, _) = with_another_input(&scenario, &recording, &is_bound);
+    let (code, text) = replayed(&changed);
+    assert_eq!(code, Some(12), "{text}");
+    assert!(text.contains("\n  input "), "{text}");
+
+    // A node that broke an invariant of its own is recorded up to the input at which it did.
+    let mut frames = Frames::of(&recording).expect("a recording");
+    let Ok(Some(Frame::Start(start))) = frames.next() else { panic!("it begins with the start") };
+    let (mut config, mut broken) = (scenario.setup.hosts[0].config.clone(), Vec::new());
+    let times = (start.now, start.wall);
+    let mut recorder = Recorder::start("a test", &mut config, start.seed, times, &[], &mut broken);
+    recorder.input(start.now, &Input::Durable { ticket: Ticket(1 << 40) }, &mut broken);
+    let (code, text) = replayed(&broken);
+    assert_eq!(code, Some(13), "{text}");
+    assert!(text.contains("panicked: a write that was never asked for"), "{text}");
+
+    let mut damaged = recording.clone();
+    damaged[200] ^= 1;
+    let (code, text) = replayed(&damaged);
+    assert_eq!(code, Some(65), "{text}");
+    assert!(text.contains("frame 0, at byte 21, is damaged"), "{text}");
+    assert_eq!(replayed(b"a page of text").0, Some(2));
+    let nothing =
+        Command::new(env!("CARGO_BIN_EXE_stayfound-sim")).args(["replay", "nothing"]).output();
+    assert_eq!(nothing.expect("it runs").status.code(), Some(74));
+}
+
+#[test]
+fn a_run_is_recorded_on_the_command_line() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let record = |host: &str| {
+        let mut sim = Command::new(env!("CARGO_BIN_EXE_stayfound-sim"));
+        let sim = sim.args(["record", "--seed", "2", "--host", host, "--out"]);
+        sim.arg(directory.path()).output().expect("it runs")
+    };
+    assert_eq!(record("1").status.code(), Some(0));
+    let first = std::fs::read(directory.path().join("1.recording")).expect("reads");
+    again(&first).expect("the same");
+    assert_eq!(record("1000").status.code(), Some(2));
 }

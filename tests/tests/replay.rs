@@ -9,7 +9,7 @@ use stayfound::Mesh;
 use stayfound::recording::Recording;
 use stayfound::testnet::Cluster;
 use stayfound_core::discovery::{Answer, Ask, Settings};
-use stayfound_core::recording::End;
+use stayfound_core::recording::{Computed, End, Frame, Frames};
 use stayfound_sim::replay::{Ending, Replayed, replay};
 use tokio::time::timeout;
 
@@ -34,6 +34,19 @@ async fn until_all_linked(mesh: &Mesh) {
 fn same(path: &PathBuf) -> Replayed {
     let recording = fs::read(path).expect("reads");
     replay(&recording, &mut |_| {}).unwrap_or_else(|why| panic!("{}: {why}", path.display()))
+}
+
+/// Whether the key took part in a handshake that another node began.
+fn shook_hands(path: &PathBuf) -> bool {
+    let recording = fs::read(path).expect("reads");
+    let mut frames = Frames::of(&recording).expect("a recording");
+    while let Some(frame) = frames.next().expect("is whole") {
+        let Frame::Outcome(outcome) = frame else { continue };
+        if outcome.computed.iter().any(|it| matches!(it, Computed::Agreed { .. })) {
+            return true;
+        }
+    }
+    false
 }
 
 #[tokio::test]
@@ -76,6 +89,7 @@ async fn every_node_of_a_cluster_does_the_same_again() {
             assert_eq!(mode & 0o777, 0o600);
         }
     }
+    assert!(shook_hands(&paths[1]));
     // A file that is there is somebody's.
     assert!(Recording::create(&paths[0], NO_LIMIT).is_err());
 }
