@@ -21,7 +21,7 @@ mod clock;
 mod disk;
 
 use clock::Clock;
-pub(crate) use disk::Disk;
+pub(crate) use disk::{Disk, UNSYNCED_MAX};
 pub use disk::DiskSpeed;
 
 /// The wall clock of every host when the world begins: 2026-01-01T00:00:00Z.

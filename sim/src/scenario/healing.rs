@@ -22,7 +22,8 @@ impl Options {
     #[must_use]
     pub fn heals_within(&self) -> Duration {
         // The last change is noticed, and every link that it left dead.
-        let noticed = NOTICE_MAX + IDLE_TIMEOUT;
+        // (Of a link that is cut one way, one end gives up only when the other has.)
+        let noticed = NOTICE_MAX + IDLE_TIMEOUT * 2;
         // Who knows where the other is dials in the next round, at whichever address is the right
         // one; if by bad luck that fails, in the round after.
         let (mile, lost) = (self.worst_mile(), self.lost());
@@ -41,7 +42,8 @@ impl Options {
         let dialled = GRACE + (back_off(BACKOFF_MIN * 8) + self.round()) * rounds(lost);
         // Of several links one stays, and whoever closes the others may not be heard at first.
         let settled = CROSSING * 2 + if lost == 0 { CROSSING } else { KEEP_ALIVE };
-        noticed + found + issued + told + dialled + settled + self.searched()
+        let all = noticed + found + issued + told + dialled + settled + self.searched();
+        all + all / 50 // by a slow clock
     }
 
     /// Who knows no address at which the other answers looks for it, in the worst case after the
