@@ -14,6 +14,10 @@ use stayfound_core::discovery::packet::{self, Kind, PACKET_BYTES_MAX, Packet};
 use stayfound_core::keys::{Point, PublicKey, SecretKey};
 use stayfound_core::record::{Endpoints, NodeId, Signed};
 
+mod operator;
+
+pub use operator::{Lie, Traitor};
+
 /// How many records one of its NODES packets holds: as many as surely fit.
 const RECORDS_PER_PACKET: usize = 3;
 /// How many each of those has that promise 2^32: records with an IPv4 endpoint only.

@@ -6,13 +6,17 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use stayfound_sim::exit;
 
+mod blame;
 mod check;
 mod merge;
 mod outcome;
 mod progress;
 mod run;
 mod schema;
+mod show;
+mod shrink;
 mod sweep;
+mod trace;
 mod which;
 
 const EXAMPLES: &str = "\
@@ -39,12 +43,24 @@ enum Command {
     /// Run twice, and report the first event that differs
     #[command(after_help = help(check::EXAMPLES))]
     Check(check::Arguments),
+    /// Make a failure small: the same one, as a few lines of text
+    #[command(after_help = help(shrink::EXAMPLES))]
+    Shrink(shrink::Arguments),
+    /// Run without each kind of fault, and say what a failure needs
+    #[command(after_help = help(blame::EXAMPLES))]
+    Blame(blame::Arguments),
+    /// Print what happened
+    #[command(after_help = help(trace::EXAMPLES))]
+    Trace(trace::Arguments),
+    /// Print a scenario as text, with everything written out
+    #[command(after_help = show::EXAMPLES)]
+    Show(show::Arguments),
     /// Run many seeds and keep the results, a part for each block of them
     #[command(after_help = sweep::EXAMPLES)]
-    Sweep(sweep::Sweeping),
+    Sweep(sweep::Arguments),
     /// Put parts together, in any order, as tables
     #[command(after_help = merge::EXAMPLES)]
-    Merge(merge::Merging),
+    Merge(merge::Arguments),
     /// Print what the tables of results hold: each column with its type, unit and meaning
     #[command(after_help = schema::EXAMPLES)]
     Schema(schema::Arguments),
@@ -54,8 +70,12 @@ pub(crate) fn main(cli: &Cli) -> ExitCode {
     let done = match &cli.command {
         Command::Run(arguments) => run::main(arguments),
         Command::Check(arguments) => check::main(arguments),
-        Command::Sweep(arguments) => Ok(sweep::main(arguments)),
-        Command::Merge(arguments) => Ok(merge::main(arguments)),
+        Command::Shrink(arguments) => shrink::main(arguments),
+        Command::Blame(arguments) => blame::main(arguments),
+        Command::Trace(arguments) => trace::main(arguments),
+        Command::Show(arguments) => show::main(arguments),
+        Command::Sweep(arguments) => sweep::main(arguments),
+        Command::Merge(arguments) => merge::main(arguments),
         Command::Schema(arguments) => schema::main(arguments),
     };
     ExitCode::from(done.unwrap_or_else(|failure| {

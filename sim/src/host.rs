@@ -12,7 +12,7 @@ use stayfound_core::node::{Config, Counter, Node};
 use stayfound_core::record::Scope;
 use stayfound_core::time::Wall;
 
-use crate::adversary::Adversary;
+use crate::adversary::{Adversary, Traitor};
 use crate::event::Local;
 use crate::moment::Moment;
 use crate::network::{Arrival, Attachment, Behind, Router};
@@ -21,8 +21,8 @@ mod clock;
 mod disk;
 
 use clock::Clock;
-pub(crate) use disk::{Disk, UNSYNCED_MAX};
 pub use disk::DiskSpeed;
+pub(crate) use disk::{Disk, UNSYNCED_MAX};
 
 /// The wall clock of every host when the world begins: 2026-01-01T00:00:00Z.
 pub const EPOCH: Wall = Wall(1_767_225_600_000);
@@ -69,6 +69,8 @@ pub(crate) struct Host {
     pub(crate) process: Option<Process>,
     /// Who is there in place of a node.
     pub(crate) adversary: Option<Adversary>,
+    /// What its node's words pass through, if its operator is Byzantine.
+    pub(crate) traitor: Option<Traitor>,
     /// How many processes it has had.
     pub(crate) starts: u32,
     pub(crate) chance: Chance,

@@ -5,6 +5,7 @@
 //! a seed.
 
 pub mod adversary;
+pub mod blame;
 pub mod event;
 pub mod exit;
 pub mod host;
@@ -17,6 +18,7 @@ pub mod results;
 pub mod run;
 pub mod scenario;
 pub mod script;
+pub mod shrink;
 pub mod sweep;
 pub mod table;
 pub mod trace;

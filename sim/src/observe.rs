@@ -115,10 +115,17 @@ impl Observer {
         self.event(|| row);
     }
 
-    /// Whether a node runs on a host, and where it is seen.
-    pub fn host(&mut self, now: Moment, host: HostId, runs: bool, at: &[SocketAddr]) {
+    /// Whether a node runs on a host and is not halted, how many have started there, and where
+    /// others reach it.
+    pub fn host(
+        &mut self,
+        now: Moment,
+        host: HostId,
+        (runs, starts): (bool, u32),
+        at: &[SocketAddr],
+    ) {
         let tally = &mut self.hosts[host.0];
-        tally.starts += u64::from(runs && !tally.up.is_running());
+        tally.starts = starts.into();
         tally.up.set(now, runs);
         if host.0 < self.operators.len() {
             self.knowing.operator(now, host.0, runs, at);
@@ -167,7 +174,7 @@ impl Observer {
             goal: goal(sought.goal).into(),
             target: self.ids.get(&sought.target).map(|host| host.0 as u64),
             began_s: began.seconds(),
-            took_s: (now - began).as_nanos() as f64 / 1e9,
+            took_s: Moment(now.0 - began.0).seconds(),
             found: sought.found,
             hops: sought.hops.map(|hops| hops as u64),
             heard_after: sought.heard_after.map(|queries| queries as u64),

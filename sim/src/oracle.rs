@@ -5,17 +5,24 @@
 //! contents; a record is durable at its signer before anybody else holds it, or can; a database
 //! never goes back and never drops a record, but for what was not durable in a crash, and for a
 //! lost disk; whatever it takes it wants stored at once; no operator has a link to anybody but an
-//! operator of the manifest in force there, itself named in it.
+//! operator of the manifest in force there, itself named in it; no operator's record names an address
+//! but one of its own interfaces or of its configuration, one at which f + 1 operators saw it, or one
+//! from which strangers heard it; an operator holds records of operators only, and no more links
+//! than the core allows.
+//!
+//! A Byzantine operator may sign and say what it likes; what the others make of it is held to the
+//! same.
 //!
 //! Liveness, when asked: see [`Oracle::verdict`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use stayfound_core::cluster::OperatorIndex;
 use stayfound_core::database::{Database, Row};
 use stayfound_core::keys::PublicKey;
+use stayfound_core::mesh::LINKS_PER_PEER_MAX;
 use stayfound_core::node::{LinkId, Ticket};
 use stayfound_core::record::{NodeId, Signed};
 
@@ -23,8 +30,10 @@ use crate::event::HostId;
 use crate::moment::Moment;
 use crate::network::OpenLink;
 
+mod places;
 mod reach;
 
+use places::Places;
 pub use reach::{Owed, Reach};
 
 /// Something that must not be.
@@ -72,6 +81,8 @@ pub struct Oracle {
     durable: BTreeMap<(NodeId, [u8; 32]), Moment>,
     /// When an end of the last link between two subjects closed.
     parted: BTreeMap<(usize, usize), Moment>,
+    /// Where operators have been.
+    places: Places,
     /// What the network allows.
     pub reach: Reach,
 }
@@ -90,6 +101,10 @@ struct Subject {
     asked: BTreeSet<NodeId>,
     /// Its ends of open links, and whose key the far end proved.
     links: BTreeMap<LinkId, PublicKey>,
+    /// Whether its operator is Byzantine.
+    traitor: bool,
+    /// The record of its own that it showed last.
+    shown: Option<Signed>,
 }
 
 struct Write {
@@ -160,7 +175,40 @@ impl Oracle {
             writes: VecDeque::new(),
             asked: BTreeSet::new(),
             links: BTreeMap::new(),
+            traitor: false,
+            shown: None,
         });
+    }
+
+    /// An operator is Byzantine from now on.
+    pub fn turned(&mut self, host: HostId) {
+        self.subjects[host.0].traitor = true;
+    }
+
+    /// The configuration of an operator says that it is at these addresses.
+    pub fn configured(&mut self, host: HostId, at: impl IntoIterator<Item = SocketAddr>) {
+        self.places.says(host.0, at);
+    }
+
+    /// The interfaces of an operator have these addresses.
+    pub fn attached(&mut self, host: HostId, interfaces: impl IntoIterator<Item = IpAddr>) {
+        self.places.has(host.0, interfaces);
+    }
+
+    /// The far end of a link is seen at this address.
+    pub fn link_seen(&mut self, host: HostId, link: LinkId, remote: SocketAddr) {
+        let peer = self.subjects[host.0].links.get(&link);
+        let far = peer.and_then(|peer| self.subjects.iter().position(|it| it.key == *peer));
+        if let Some(far) = far.filter(|far| host.0.max(*far) < self.operators) {
+            self.places.seen(far, remote, host.0);
+        }
+    }
+
+    /// Somebody had a datagram of an operator from this address.
+    pub fn datagram_seen(&mut self, sender: HostId, from: SocketAddr) {
+        if sender.0 < self.operators {
+            self.places.sent(sender.0, from);
+        }
     }
 
     /// The manifest in force at a host names these, by place.
@@ -258,6 +306,9 @@ impl Oracle {
     /// If it carries a record of its own that is not durable.
     pub fn said(&mut self, now: Moment, host: HostId, bytes: &[u8]) -> Result<(), Finding> {
         let subject = &self.subjects[host.0];
+        if subject.traitor {
+            return Ok(());
+        }
         let own = |write: &&Write| write.key == subject.node_id;
         for record in subject.writes.iter().filter(own).filter_map(|write| write.record.as_ref()) {
             let unknown = !self.durable.contains_key(&(record.node_id(), *record.content_hash()));
@@ -321,8 +372,9 @@ impl Oracle {
             if subject.held.get(node) == Some(entry.versions.newest()) {
                 continue;
             }
-            // What a node has not published yet, nobody has seen.
             let own = *node == subject.node_id;
+            self.observe_holding(host, node)?;
+            // What a node has not published yet, nobody has seen.
             for record in entry.versions.iter().filter(|_| !own) {
                 self.observe_record(host, record)?;
             }
@@ -349,9 +401,23 @@ impl Oracle {
         Ok(())
     }
 
+    /// An operator holds something of this node: a database that takes anybody's records has no
+    /// bound.
+    fn observe_holding(&self, holder: HostId, node: &NodeId) -> Result<(), String> {
+        let operators = &self.subjects[..self.operators];
+        if holder.0 < self.operators && operators.iter().all(|it| it.node_id != *node) {
+            let name = self.name(holder);
+            return Err(format!("{name} holds a record of {node:#}, which is no operator"));
+        }
+        Ok(())
+    }
+
     /// Somebody holds this record of somebody else, or its signer shows it.
     fn observe_record(&mut self, holder: HostId, record: &Signed) -> Result<(), String> {
         let (node, seq, content) = (record.node_id(), record.seq(), *record.content_hash());
+        if self.subjects.iter().any(|it| it.node_id == node && it.traitor) {
+            return Ok(());
+        }
         let once = *self.contents.entry((node, seq)).or_insert(content) == content;
         if once && self.durable.contains_key(&(node, content)) {
             return Ok(());
@@ -372,7 +438,38 @@ impl Oracle {
         if own.node_id() != self.subjects[host.0].node_id {
             return Err(format!("{} shows a record of another key as its own", self.name(host)));
         }
+        if self.subjects[host.0].shown.as_ref() != Some(own) {
+            self.observe_addresses(host, own)?;
+            self.subjects[host.0].shown = Some(own.clone());
+        }
         self.observe_record(host, own)
+    }
+
+    /// What an operator's own record says of where it is: liars alone must not have told it.
+    fn observe_addresses(&self, host: HostId, own: &Signed) -> Result<(), String> {
+        let subject = &self.subjects[host.0];
+        if host.0 >= self.operators || subject.traitor {
+            return Ok(());
+        }
+        let named = subject.named.as_ref().map_or(self.operators, Vec::len);
+        let quorum = (named - 1) / 3 + 1;
+        let traitors: BTreeSet<usize> = (0..self.operators)
+            .filter(|it| self.subjects[*it].traitor && self.place_of(host, *it).is_some())
+            .collect();
+        for at in own.endpoints().quic_addresses() {
+            if self.places.is_own(host.0, at) {
+                continue;
+            }
+            let witnesses = self.places.witnesses(host.0, at).filter(|it| !traitors.contains(it));
+            let (saw, may_lie) = (witnesses.count(), traitors.len());
+            if saw + may_lie < quorum {
+                let (name, seq) = (self.name(host), own.seq());
+                return Err(format!(
+                    "{name} names {at} in seq {seq}, where only {saw} of its peers saw it"
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn observe_links(&self, host: HostId, links: &[(OperatorIndex, LinkId)]) -> Result<(), String> {
@@ -380,6 +477,9 @@ impl Oracle {
             return Ok(()); // a stranger may believe what it likes
         }
         let open = &self.subjects[host.0].links;
+        if links.len() > LINKS_PER_PEER_MAX * self.operators {
+            return Err(format!("{} keeps {} links", self.name(host), links.len()));
+        }
         for (link, peer) in open {
             let far = self.subjects.iter().position(|subject| subject.key == *peer);
             if !far.is_some_and(|far| self.grants(host, far)) {
@@ -423,6 +523,7 @@ impl Oracle {
             for (reader, signer) in [(a, b), (b, a)] {
                 self.owed_record(HostId(reader), HostId(signer), views)?;
             }
+            self.owed_agreement(HostId(a), HostId(b), views)?;
         }
         let is_owed = |who: usize| owed.pairs.iter().any(|&(a, b)| a == who || b == who);
         for &who in owed.truthful.iter().filter(|who| is_owed(**who)) {
@@ -433,6 +534,36 @@ impl Oracle {
                 let at = at.join(" and ");
                 return Err(format!(
                     "{name} is at {at}, which its record (seq {seq}) does not say"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whatever a Byzantine operator signed, two that are linked and have the same operators hold the
+    /// same of it: else they would dial it at different addresses for ever.
+    fn owed_agreement(
+        &self,
+        a: HostId,
+        b: HostId,
+        views: &[Option<View<'_>>],
+    ) -> Result<(), String> {
+        if self.subjects[a.0].named != self.subjects[b.0].named {
+            return Ok(());
+        }
+        for (place, traitor) in self.subjects.iter().enumerate().filter(|(_, it)| it.traitor) {
+            if self.place_of(a, place).is_none() {
+                continue;
+            }
+            let [of_a, of_b] = [a, b].map(|host| {
+                let held = views[host.0]?.database.newest(&traitor.node_id)?;
+                Some((held.seq(), *held.content_hash()))
+            });
+            if of_a != of_b {
+                let [left, right, liar] = [a, b, HostId(place)].map(|host| self.name(host));
+                let [of_a, of_b] = [of_a, of_b].map(|it| it.map_or(0, |(seq, _)| seq));
+                return Err(format!(
+                    "{left} and {right} hold different records of {liar} (seq {of_a} and {of_b})"
                 ));
             }
         }

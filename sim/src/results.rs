@@ -14,10 +14,15 @@ pub mod directory;
 mod format;
 mod manifest;
 pub mod merge;
+#[cfg(feature = "parquet")]
+mod parquet;
 pub mod part;
 
 pub use format::Format;
 pub use manifest::{MadeBy, Manifest, Runs};
+
+/// The name of the scenarios that their seeds draw.
+pub const DRAWN: &str = "drawn";
 
 /// Which run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

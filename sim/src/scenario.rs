@@ -1,6 +1,6 @@
 //! One run: the world it happens in, and what happens to whom and when.
 //!
-//! A scenario says everything in lines, so that a run can be read, and later be written:
+//! A scenario says everything in lines, so that a run can be read and written (see [`text`]):
 //!
 //! ```text
 //! 0.417s start 0
@@ -14,6 +14,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::adversary::Lie;
 use crate::event::HostId;
 use crate::moment::Moment;
 use crate::network::{Access, Router};
@@ -23,6 +24,7 @@ pub(crate) mod build;
 pub(crate) mod draw;
 mod healing;
 mod options;
+pub mod text;
 
 pub use options::{
     Bootstrap, Families, FaultKind, Interfaces, Miles, Neighbours, Options, SeqStyle,
@@ -100,6 +102,10 @@ pub enum What {
     Rollback,
     /// One bit of what its disk holds is another, while its node does not run.
     Rot,
+    /// Its operator is Byzantine from now on, if it was not before, and does this.
+    Lie(Lie),
+    /// The same, and from now on it says that it sees everybody at this address.
+    Missee(SocketAddr),
 }
 
 /// How many operators a manifest may name that is loaded in a run.
@@ -153,48 +159,6 @@ pub struct Scenario {
     pub setup: Setup,
     /// What happens, in order of time.
     pub schedule: Vec<Line>,
-}
-
-impl fmt::Display for Fault {
-    /// Strangers are counted after the operators.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let host = self.host.0;
-        match self.what {
-            What::Start => write!(f, "start {host}"),
-            What::Crash => write!(f, "crash {host}"),
-            What::Wipe => write!(f, "wipe {host}"),
-            What::Move(to) => write!(f, "move {host} to {to}"),
-            What::Offline => write!(f, "offline {host}"),
-            What::Up(ip) => write!(f, "up {host} {ip}"),
-            What::Down(ip) => write!(f, "down {host} {ip}"),
-            What::Side(side) => write!(f, "side {host} {side}"),
-            What::Load(roster) => {
-                let named: Vec<String> = roster.hosts().map(|host| host.0.to_string()).collect();
-                write!(f, "load {host} {}", named.join(","))
-            }
-            What::Cut(to) => write!(f, "cut {host} {}", to.0),
-            What::Mend(to) => write!(f, "mend {host} {}", to.0),
-            What::Block => write!(f, "block {host}"),
-            What::Unblock => write!(f, "unblock {host}"),
-            What::Access(access) => write!(f, "access {host} {access}"),
-            What::Mtu(bytes) => write!(f, "mtu {host} {bytes}"),
-            What::Nat(router) => write!(f, "nat {host} {router}"),
-            What::Direct => write!(f, "direct {host}"),
-            What::Reboot => write!(f, "reboot {host}"),
-            What::Forward => write!(f, "forward {host}"),
-            What::Unforward => write!(f, "unforward {host}"),
-            What::Pause => write!(f, "pause {host}"),
-            What::Suspend => write!(f, "suspend {host}"),
-            What::Resume => write!(f, "resume {host}"),
-            What::Clock(by) => write!(f, "clock {host} {by}ms"),
-            What::Drift(rate) => write!(f, "drift {host} {rate}ppm"),
-            What::Tear => write!(f, "tear {host}"),
-            What::Unsync(writes) => write!(f, "unsync {host} {writes}"),
-            What::Snapshot => write!(f, "snapshot {host}"),
-            What::Rollback => write!(f, "rollback {host}"),
-            What::Rot => write!(f, "rot {host}"),
-        }
-    }
 }
 
 impl fmt::Display for Line {

@@ -17,7 +17,7 @@ use stayfound_core::chance::Chance;
 use stayfound_core::discovery::{Answer, Ask};
 use stayfound_core::node::{Counter, LinkId, Node};
 
-use crate::adversary::Adversary;
+use crate::adversary::{Adversary, Lie};
 use crate::event::HostId;
 use crate::moment::{Moment, Units};
 use crate::observe::Observed;
@@ -250,6 +250,16 @@ impl<'a> Actor<'a> {
     pub fn loads(self, named: &str) -> &'a mut Script {
         let named: Vec<HostId> = named.split("").filter(|it| !it.is_empty()).map(host).collect();
         self.suffers(What::Load(Roster::new(&named)))
+    }
+
+    /// Its operator is Byzantine from now on, and does this.
+    pub fn lies(self, lie: Lie) -> &'a mut Script {
+        self.suffers(What::Lie(lie))
+    }
+
+    /// Its operator is Byzantine from now on, and says that it sees everybody at this address.
+    pub fn missees(self, address: &str) -> &'a mut Script {
+        self.suffers(What::Missee(address.parse().expect("an address and a port")))
     }
 
     /// Its node starts.

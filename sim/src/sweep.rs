@@ -15,7 +15,7 @@ use std::sync::{Mutex, mpsc};
 
 use crate::oracle::Kind;
 use crate::results::part::{self, Damage};
-use crate::results::{MadeBy, Results, RunKey};
+use crate::results::{DRAWN, MadeBy, Results, RunKey};
 use crate::run::observe;
 use crate::scenario::Scenario;
 use crate::table::{Tables, scenario_hash};
@@ -23,6 +23,8 @@ use crate::table::{Tables, scenario_hash};
 /// What to sweep.
 #[derive(Clone, Debug)]
 pub struct Sweep {
+    /// The scenario that every seed runs; `None` if each draws its own.
+    pub scenario: Option<Named>,
     /// The seeds.
     pub seeds: Range<u64>,
     /// How many of them a part holds; the last may hold fewer.
@@ -33,6 +35,17 @@ pub struct Sweep {
     pub out: PathBuf,
     /// How many runs go on at once.
     pub jobs: NonZeroUsize,
+}
+
+/// A scenario that was written down.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// What it is called in results.
+    pub name: String,
+    /// The arguments that name it on the command line.
+    pub arguments: String,
+    /// The scenario.
+    pub scenario: Scenario,
 }
 
 /// What a sweep says while it goes on.
@@ -96,8 +109,18 @@ impl Sweep {
     /// The part of a block.
     #[must_use]
     pub fn part(&self, seeds: &Range<u64>) -> PathBuf {
-        let name = format!("drawn.{}-{}.{}", seeds.start, seeds.end, part::EXTENSION);
-        self.out.join(name)
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
+        let name = self.name().replace(|letter| !plain(letter), "_");
+        self.out.join(format!("{name}.{}-{}.{}", seeds.start, seeds.end, part::EXTENSION))
+    }
+
+    fn name(&self) -> &str {
+        self.scenario.as_ref().map_or(DRAWN, |named| &named.name)
+    }
+
+    fn scenario(&self, seed: u64) -> Scenario {
+        let named = self.scenario.as_ref().map(|named| named.scenario.with_seed(seed));
+        named.unwrap_or_else(|| Scenario::draw(seed))
     }
 
     /// Runs whatever is not done. Answers all failures, by seed, those of parts that were there
@@ -165,10 +188,11 @@ impl Sweep {
     }
 
     fn observe(&self, seed: u64) -> (RunKey, Tables) {
-        let scenario = Scenario::draw(seed);
+        let scenario = self.scenario(seed);
         let (report, observed) = observe(&scenario, self.events);
-        let command = format!("stayfound-sim run --seed {seed}");
-        let key = RunKey { scenario: "drawn".into(), seed };
+        let named = self.scenario.as_ref().map(|named| format!("{} ", named.arguments));
+        let command = format!("stayfound-sim run {}--seed {seed}", named.unwrap_or_default());
+        let key = RunKey { scenario: self.name().into(), seed };
         (key, Tables::of(&scenario, &report, observed, command))
     }
 
@@ -184,8 +208,8 @@ impl Sweep {
             return other("holds other seeds than its name says".into());
         }
         for (key, rows) in results.runs() {
-            let hash = scenario_hash(&Scenario::draw(key.seed));
-            if rows.run().scenario_hash != hash {
+            let hash = scenario_hash(&self.scenario(key.seed));
+            if key.scenario != self.name() || rows.run().scenario_hash != hash {
                 return other(format!("has another scenario for {key}"));
             }
         }

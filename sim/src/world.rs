@@ -11,7 +11,7 @@ use stayfound_core::node::{Config, Counter, Event as Told, Input, LinkId, Node, 
 use stayfound_core::record::{NodeId, Signed};
 use stayfound_core::step;
 
-use crate::adversary::Adversary;
+use crate::adversary::{Adversary, Traitor};
 use crate::event::{Event, HostId, Local};
 use crate::host::{Disk, DiskSpeed, Halt, Host, Process, SOCKET_DATAGRAMS, Uplink, Waiting};
 use crate::moment::Moment;
@@ -127,6 +127,7 @@ impl World {
                     drift: 0,
                     process: None,
                     adversary: None,
+                    traitor: None,
                     starts: 0,
                     chance: Chance::new(seed),
                     told_at: Moment::default(),
@@ -154,6 +155,8 @@ impl World {
             let manifest = &setup.config.manifest;
             let listed = &manifest.by_key(own.as_bytes()).expect("an operator is listed").record;
             self.oracle.add_operator(listed);
+            let said = listed.endpoints().quic_addresses().chain(setup.config.external.clone());
+            self.oracle.configured(HostId(self.hosts.len()), said);
             self.listed.push(listed.clone());
             self.oracle.reach.add_configured(setup);
         } else {
@@ -340,6 +343,8 @@ impl World {
             What::Up(ip) => self.reconnect(host, |host| assert!(host.others.insert(ip))),
             What::Down(ip) => self.reconnect(host, |host| assert!(host.others.remove(&ip))),
             What::Load(roster) => self.load(host, &roster)?,
+            What::Lie(lie) => self.betray(host, |it, node| it.lies(lie, node))?,
+            What::Missee(at) => self.betray(host, |it, node| it.missees(at, node))?,
             What::Pause => self.halt(host, Halt::Paused),
             What::Suspend => self.halt(host, Halt::Suspended(self.now)),
             What::Resume => self.resume(host)?,
@@ -424,6 +429,7 @@ impl World {
                 let mut named = roster.hosts().chain([fault.host]);
                 named.all(|host| self.is_operator(host))
             }
+            What::Lie(_) | What::Missee(_) => self.is_operator(fault.host),
         }
     }
 
@@ -437,10 +443,12 @@ impl World {
 
     fn start(&mut self, id: HostId) -> Result<(), Finding> {
         let host = &mut self.hosts[id.0];
+        host.traitor.iter_mut().for_each(Traitor::starts);
         let process = host.start(self.now);
         let number = process.number;
         self.oracle.started(self.now, id, process.node.database())?;
         self.network.started(id, number);
+        self.oracle.attached(id, self.hosts[id.0].interfaces());
         self.look_at_database(id);
         for what in self.hosts[id.0].greeting() {
             self.queue.push(self.now, Event::Local { host: id, process: number, what });
@@ -483,6 +491,31 @@ impl World {
         }
         self.oracle.died(self.now, id);
         self.network.died(id, self.now, &mut self.queue);
+    }
+
+    /// A Byzantine operator does something; what its node does not know of, it is told.
+    fn betray(
+        &mut self,
+        id: HostId,
+        deed: impl FnOnce(&mut Traitor, Option<&Node>) -> Vec<Output>,
+    ) -> Result<(), Finding> {
+        self.oracle.turned(id);
+        let host = &mut self.hosts[id.0];
+        let turns = || Traitor::new(&host.config.key, &host.chance);
+        let traitor = host.traitor.get_or_insert_with(turns);
+        let running = host.process.as_ref().filter(|process| process.halt.is_none());
+        for output in deed(traitor, running.map(|it| &it.node)) {
+            self.trace.output(&output);
+            let closed = match output {
+                Output::Close { link, .. } => Some(link),
+                _ => None,
+            };
+            self.perform(id, output)?;
+            if let Some(link) = closed {
+                self.feed(id, Input::LinkClosed { link })?;
+            }
+        }
+        Ok(())
     }
 
     /// A disk holds something else than was written.
@@ -544,6 +577,7 @@ impl World {
         let rebound = Some(host.bound()).filter(|now| *now != bound).map(Local::Bound);
         let notices = host.notices(&before).into_iter().chain(rebound);
         self.network.attach(id, host.attachment(), self.now, &mut self.queue);
+        self.oracle.attached(id, host.interfaces());
         if let Some(process) = host.process.as_ref().map(|process| process.number) {
             for what in notices {
                 let at = host.notice_at(self.now);
@@ -582,16 +616,20 @@ impl World {
         if self.waits(host, what) {
             return Ok(());
         }
-        self.look_at_arrival(host, what);
         match what {
-            Arrival::Opened { link, peer, .. } => {
+            Arrival::Opened { link, peer, remote, .. } => {
                 self.oracle.link_opened(self.now, host, *link, *peer)?;
+                self.oracle.link_seen(host, *link, *remote);
             }
             Arrival::Closed(link) => self.oracle.link_closed(self.now, host, *link),
             // The bytes came in two pieces, and the first made the node close the link.
             Arrival::Bytes(link, _) if !self.network.is_open(host, *link) => return Ok(()),
-            Arrival::DialFailed(_) | Arrival::Bytes(..) | Arrival::Moved(..) => {}
+            Arrival::DialFailed(_) | Arrival::Bytes(..) => {}
+            Arrival::Moved(link, remote) => self.oracle.link_seen(host, *link, *remote),
             Arrival::Datagram(from, bytes) => {
+                if self.hosts[host.0].adversary.is_some() {
+                    self.look_at_arrival(host, what);
+                }
                 if let Some(adversary) = &mut self.hosts[host.0].adversary {
                     adversary.hears(*from, bytes);
                     self.trace.event(self.now, host, || "the adversary hears".into());
@@ -601,7 +639,18 @@ impl World {
                 }
             }
         }
-        self.feed(host, what.input())
+        self.look_at_arrival(host, what);
+        let Some(traitor) = &mut self.hosts[host.0].traitor else {
+            return self.feed(host, what.input());
+        };
+        match traitor.hears(what) {
+            Some(heard) => self.feed(host, heard.input()),
+            None => {
+                self.trace.event(self.now, host, || "the traitor hears".into());
+                self.trace.input(&what.input());
+                Ok(())
+            }
+        }
     }
 
     /// Whether a process is not told this now: later, or never.
@@ -661,6 +710,9 @@ impl World {
         }
         let writes = self.observer.is_some()
             && outputs.iter().any(|output| matches!(output, Output::Persist { .. }));
+        if let Some(traitor) = &mut self.hosts[id.0].traitor {
+            traitor.twists(&mut outputs);
+        }
         for output in outputs.drain(..) {
             self.trace.output(&output);
             self.look_at_event(id, |stamp, ends| happening::output(stamp, &output, ends));
@@ -707,6 +759,9 @@ impl World {
                     observer.datagram(id, Way::Sent, bytes.len());
                 }
                 self.network.send(id, None, (to, bytes), now, &mut self.queue);
+                if let Some(from) = self.network.seen_from(id, to, now) {
+                    self.oracle.datagram_seen(id, from);
+                }
             }
             Output::Event(Told::Answered { id: ask, answer }) => {
                 self.answers.insert((id, ask), answer);
@@ -714,7 +769,8 @@ impl World {
             Output::Sought(sought) => {
                 if let Some(observer) = &mut self.observer {
                     let process = self.hosts[id.0].process.as_ref().expect("it has just looked");
-                    let began = process.clock.moment(sought.began);
+                    // A clock that has slept since says it a little late.
+                    let began = process.clock.moment(sought.began).min(now);
                     observer.sought(now, id, began, &sought);
                 }
             }
@@ -726,8 +782,9 @@ impl World {
     /// The observer sees whether a host runs and where it is.
     fn look_at(&mut self, id: HostId) {
         let Some(observer) = &mut self.observer else { return };
-        let runs = self.hosts[id.0].process.is_some();
-        observer.host(self.now, id, runs, self.network.addresses(id));
+        let host = &self.hosts[id.0];
+        let runs = host.process.as_ref().is_some_and(|process| process.halt.is_none());
+        observer.host(self.now, id, (runs, host.starts), self.network.addresses(id));
     }
 
     /// It sees what a node holds.

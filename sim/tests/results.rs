@@ -218,6 +218,42 @@ fn a_sweep_goes_on_where_it_was_whatever_the_blocks_and_jobs() {
 }
 
 #[test]
+fn runs_that_are_written_at_once_are_those_of_a_sweep() {
+    let home = TempDir::new().unwrap();
+    let run = sim(home.path(), &["run", "--seeds", "5..8", "--out", "run", "--quiet"]);
+    assert_eq!(text(&run.stdout), "3 seeds, 0 failed\n");
+    sim(home.path(), &SWEEP);
+    sim(home.path(), &["merge", "parts", "--out", "swept"]);
+    assert_eq!(files(&home.path().join("run")), files(&home.path().join("swept")));
+
+    let one = sim(home.path(), &["run", "--seed", "6", "--events", "--out", "one"]);
+    assert!(text(&one.stdout).contains("verdict      ok"), "{one:?}");
+    let events = fs::read_to_string(home.path().join("one/events.csv")).unwrap();
+    assert!(events.contains(",fault,0,start,,,start 0\n"), "{events}");
+}
+
+#[test]
+fn one_scenario_runs_with_many_seeds() {
+    let home = TempDir::new().unwrap();
+    let scenario = "operators 4\n0s start all\n60s move 2 to home\n180s expect health\n";
+    fs::write(home.path().join("a move.txt"), scenario).unwrap();
+    let more = ["--seeds", "0..3", "--scenario", "a move.txt", "--out", "parts", "--quiet"];
+    let swept = sim(home.path(), &[&["sweep"], &more[..]].concat());
+    assert_eq!(swept.status.code(), Some(0), "{swept:?}");
+    assert!(home.path().join("parts/a_move.0-3.part").exists());
+    let merged = sim(home.path(), &["merge", "parts", "--out", "swept"]);
+    assert_eq!(text(&merged.stdout), "a move: 3 runs, seeds 0..3; 0 failed\n");
+    let runs = fs::read_to_string(home.path().join("swept/runs.csv")).unwrap();
+    assert!(runs.contains("stayfound-sim run --scenario 'a move.txt' --seed 2"), "{runs}");
+
+    // The name is the same, the scenario is another.
+    fs::write(home.path().join("a move.txt"), scenario.replace("60s", "61s")).unwrap();
+    let other = sim(home.path(), &[&["sweep"], &more[..]].concat());
+    assert_eq!(other.status.code(), Some(65));
+    assert!(text(&other.stderr).contains("has another scenario for seed 0"), "{other:?}");
+}
+
+#[test]
 fn what_cannot_be_written_is_not_there() {
     let home = TempDir::new().unwrap();
     let full = |arguments: &str| {
@@ -234,4 +270,45 @@ fn what_cannot_be_written_is_not_there() {
     let merged = full("merge parts --out results");
     assert_eq!(merged.status.code(), Some(74), "{merged:?}");
     assert!(files(&home.path().join("results")).is_empty());
+}
+
+/// Every value of every table, read back from Parquet by its own reader.
+#[cfg(feature = "parquet")]
+#[test]
+fn parquet_holds_the_rows_that_csv_does() {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::Field;
+    use stayfound_sim::table::{Value, csv};
+
+    let home = TempDir::new().unwrap();
+    let part = home.path().join("a.part");
+    part::write(&part, &results(0..RUNS)).unwrap();
+    for (name, format) in [("csv", Format::Csv), ("parquet", Format::Parquet)] {
+        merge(std::slice::from_ref(&part), &home.path().join(name), format).unwrap();
+    }
+    for table in Tables::ALL.into_iter().filter(|table| table.name != "events") {
+        let path = |format| home.path().join(format!("{format}/{}.{format}", table.name));
+        let text = fs::read_to_string(path("csv")).unwrap();
+        let text = text.strip_prefix(&csv::header(table)).unwrap();
+        let expected: Vec<Vec<Value>> = csv::read(table, text).map(|it| it.unwrap().0).collect();
+        let bytes = bytes::Bytes::from(fs::read(path("parquet")).unwrap());
+        let reader = SerializedFileReader::new(bytes).unwrap();
+        let value = |field: &Field| match field {
+            Field::Str(text) => Value::Text(text.clone()),
+            Field::ULong(count) => Value::Count(*count),
+            Field::Double(real) => Value::Real(*real),
+            Field::Bool(flag) => Value::Flag(*flag),
+            Field::Null => Value::Absent,
+            other => panic!("{other}"),
+        };
+        let read: Vec<Vec<Value>> = reader
+            .get_row_iter(None)
+            .unwrap()
+            .map(|row| row.unwrap().get_column_iter().map(|(_, field)| value(field)).collect())
+            .collect();
+        assert_eq!(read, expected, "{}", table.name);
+        let names = reader.metadata().file_metadata().schema_descr().columns().to_vec();
+        let names: Vec<String> = names.iter().map(|column| column.name().into()).collect();
+        assert_eq!(names.join(",") + "\n", csv::header(table));
+    }
 }

@@ -78,9 +78,14 @@ fn sums_agree_with_what_they_are_sums_of() {
         let sent = tables.events.iter().filter(|it| it.side == "out" && it.kind == "datagram");
         let sent: u64 = sent.map(|it| it.bytes.unwrap()).sum();
         assert_eq!(sent, tables.nodes.iter().map(|node| node.datagram_bytes_sent).sum::<u64>());
+        // Whoever lies keeps from its node what it likes.
+        let lies = tables.events.iter().filter(|it| it.kind == "lie").map(|it| it.host);
+        let liars: BTreeSet<u64> = lies.collect();
         let heard = tables.events.iter().filter(|it| it.side == "in" && it.kind == "bytes");
+        let heard = heard.filter(|it| !liars.contains(&it.host));
         let heard: u64 = heard.map(|it| it.bytes.unwrap()).sum();
-        assert_eq!(heard, tables.nodes.iter().map(|node| node.link_bytes_received).sum::<u64>());
+        let honest = tables.nodes.iter().filter(|node| !liars.contains(&node.host));
+        assert_eq!(heard, honest.map(|node| node.link_bytes_received).sum::<u64>());
         let starts = tables.counts.iter().find(|it| it.name == "start").map_or(0, |it| it.times);
         assert_eq!(starts, tables.nodes.iter().map(|node| node.starts).sum::<u64>());
         let pairs = run.moves * (run.operators - 1);
@@ -89,7 +94,7 @@ fn sums_agree_with_what_they_are_sums_of() {
         (moves, known) = (moves + run.moves, known + run.moves_known);
         dead += run.false_dead_s;
     }
-    assert!(moves > 10 && known > 5 && dead > 1.0, "nothing happened: {moves}, {known}, {dead}");
+    assert!(moves > 5 && known > 3 && dead > 1.0, "nothing happened: {moves}, {known}, {dead}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::which::Which;
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   stayfound-sim check --seed 7        one run, twice: the first event that differs, if any
+  stayfound-sim check --scenario my.txt
   stayfound-sim check --seeds 0..20   each of many runs twice";
 
 #[derive(Args)]
@@ -19,5 +20,5 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn main(arguments: &Arguments) -> Result<u8, Failure> {
-    each(&arguments.which, "check", &check)
+    each(&arguments.which, "check", &mut |job| Ok(check(&job.scenario)))
 }

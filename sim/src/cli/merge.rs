@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use stayfound_sim::exit::{self, DATA, IO};
+use stayfound_sim::exit::{self, Failure};
 use stayfound_sim::results::Format;
 use stayfound_sim::results::merge::{MergeError, merge};
 
@@ -22,7 +22,7 @@ Exit codes: 0 all well, 65 parts left out or parts that do not belong together, 
 cannot be read or written.";
 
 #[derive(Args)]
-pub(crate) struct Merging {
+pub(crate) struct Arguments {
     /// Parts, directories of parts, and directories of results
     #[arg(required = true, value_name = "PART")]
     parts: Vec<PathBuf>,
@@ -47,17 +47,15 @@ impl Form {
     }
 }
 
-pub(super) fn main(args: &Merging) -> u8 {
-    let merged = match merge(&args.parts, &args.out, args.form.format()) {
-        Ok(merged) => merged,
-        Err(error) => {
-            if let MergeError::Nothing(damaged) = &error {
-                damaged.iter().for_each(left_out);
-            }
-            eprintln!("stayfound-sim: {error}");
-            return if matches!(error, MergeError::Io(..)) { IO } else { DATA };
+pub(super) fn main(arguments: &Arguments) -> Result<u8, Failure> {
+    let Arguments { parts, out, form } = arguments;
+    let merged = merge(parts, out, form.format()).map_err(|error| {
+        if let MergeError::Nothing(damaged) = &error {
+            damaged.iter().for_each(left_out);
         }
-    };
+        let code = if matches!(error, MergeError::Io(..)) { exit::IO } else { exit::DATA };
+        Failure { code, text: error.to_string() }
+    })?;
     merged.damaged.iter().for_each(left_out);
     for (name, runs) in merged.manifest.scenarios() {
         let seeds: Vec<String> =
@@ -65,7 +63,7 @@ pub(super) fn main(args: &Merging) -> u8 {
         let (seeds, count, failed) = (seeds.join(", "), runs.runs, runs.failed);
         say(&format!("{name}: {count} runs, seeds {seeds}; {failed} failed"));
     }
-    if merged.damaged.is_empty() { exit::OK } else { DATA }
+    Ok(if merged.damaged.is_empty() { exit::OK } else { exit::DATA })
 }
 
 fn left_out((path, damage): &(PathBuf, impl std::fmt::Display)) {

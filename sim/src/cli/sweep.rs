@@ -7,17 +7,18 @@ use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use stayfound_sim::exit::{self, DATA, IO};
+use stayfound_sim::exit::{self, Failure};
 use stayfound_sim::sweep::{Progress, Sweep, SweepError};
 
 use super::say;
-use super::which::parse_seeds;
+use super::which::{named, parse_seeds};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   stayfound-sim sweep --seeds 0..10000 --block 100 --out parts --jobs 8
   stayfound-sim merge parts --out results       tables of all parts, and a manifest
   stayfound-sim sweep --seeds 0..100 --block 100 --out parts    one block: a task of an engine
+  stayfound-sim sweep --seeds 0..50 --scenario one.txt --out parts    one scenario, many seeds
 
 A block whose part is there is done: after whatever went wrong, the same command goes on. A part \
 that is damaged is run again.
@@ -26,10 +27,13 @@ Exit codes: those of `run`, of the failing seed that comes first; 65 if a part i
 not of this sweep; 74 if a part cannot be written (then it is not there).";
 
 #[derive(Args)]
-pub(crate) struct Sweeping {
+pub(crate) struct Arguments {
     /// The seeds, from A up to but not including B
     #[arg(long, value_name = "A..B", value_parser = parse_seeds)]
     seeds: Range<u64>,
+    /// A scenario for all of them, in a file as docs/scenarios.md describes; else each draws its own
+    #[arg(long, value_name = "FILE")]
+    scenario: Option<PathBuf>,
     /// How many seeds a part holds: best 30 to 300 seconds of work
     #[arg(long, value_name = "K", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     block: u64,
@@ -54,30 +58,23 @@ struct Shown {
     blocks: (usize, usize),
 }
 
-pub(super) fn main(args: &Sweeping) -> u8 {
-    let Sweeping { seeds, block, out, jobs, events, quiet } = args;
-    let sweep = Sweep {
-        seeds: seeds.clone(),
-        block: *block,
-        events: *events,
-        out: out.clone(),
-        jobs: *jobs,
-    };
+pub(super) fn main(arguments: &Arguments) -> Result<u8, Failure> {
+    let Arguments { seeds, scenario, block, out, jobs, events, quiet } = arguments;
+    let scenario = scenario.as_deref().map(named).transpose()?;
+    let (seeds, out) = (seeds.clone(), out.clone());
+    let sweep = Sweep { scenario, seeds, block: *block, events: *events, out, jobs: *jobs };
     let mut shown = Shown::new(&sweep, *quiet);
     let swept = sweep.run(&mut |progress| shown.tell(progress));
     shown.end();
-    let failures = match swept {
-        Ok(failures) => failures,
-        Err(error) => {
-            eprintln!("stayfound-sim: {error}");
-            return if matches!(error, SweepError::Io(..)) { IO } else { DATA };
-        }
-    };
+    let failures = swept.map_err(|error| match error {
+        SweepError::Io(path, error) => Failure::io("write", &path, &error),
+        other => Failure { code: exit::DATA, text: other.to_string() },
+    })?;
     for failure in &failures {
         say(&format!("{failure}\n"));
     }
-    say(&format!("{} seeds, {} failed", seeds.end - seeds.start, failures.len()));
-    failures.first().map_or(exit::OK, |failure| exit::of(failure.kind))
+    say(&format!("{} seeds, {} failed", sweep.seeds.end - sweep.seeds.start, failures.len()));
+    Ok(failures.first().map_or(exit::OK, |failure| exit::of(failure.kind)))
 }
 
 impl Shown {

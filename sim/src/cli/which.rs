@@ -1,20 +1,34 @@
 //! Which runs: one seed, or many.
 
+use std::io::ErrorKind;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use stayfound_sim::exit::Failure;
+use stayfound_sim::results::DRAWN;
 use stayfound_sim::scenario::Scenario;
+use stayfound_sim::sweep::Named;
+
+/// Which run a command is about.
+#[derive(Args)]
+pub(crate) struct One {
+    /// The seed: a number, or a commit id (at least 7 hexadecimal digits, of which the first 7 are
+    /// the number)
+    #[arg(long, value_name = "N", value_parser = parse_seed)]
+    pub(crate) seed: Option<u64>,
+    /// The scenario, in a file as docs/scenarios.md describes; a seed then stands for the file's own
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scenario: Option<PathBuf>,
+}
 
 /// Which runs a command is about.
 #[derive(Args)]
 pub(crate) struct Which {
-    /// The seed of one run: a number, or a commit id (at least 7 hexadecimal digits, of which the
-    /// first 7 are the number)
-    #[arg(long, value_parser = parse_seed, required_unless_present = "seeds", conflicts_with = "seeds")]
-    pub(crate) seed: Option<u64>,
+    #[command(flatten)]
+    pub(crate) one: One,
     /// The seeds of many runs, from A up to but not including B
-    #[arg(long, value_name = "A..B", value_parser = parse_seeds)]
+    #[arg(long, value_name = "A..B", value_parser = parse_seeds, conflicts_with = "seed")]
     pub(crate) seeds: Option<Range<u64>>,
     /// One JSON object per run
     #[arg(long)]
@@ -27,8 +41,21 @@ pub(crate) struct Which {
 /// One run to do.
 pub(crate) struct Job {
     pub(crate) scenario: Scenario,
+    /// What its scenario is called in results.
+    pub(crate) name: String,
     /// The arguments that name it: `--seed 7`.
     pub(crate) arguments: String,
+}
+
+impl One {
+    /// The run.
+    pub(crate) fn job(&self) -> Result<Job, Failure> {
+        if self.seed.is_none() && self.scenario.is_none() {
+            return Err(Failure::usage("say which run: give --seed N or --scenario FILE"));
+        }
+        let file = self.scenario.as_deref().map(|path| Ok((path, read(path)?))).transpose()?;
+        Ok(job(file.as_ref(), self.seed))
+    }
 }
 
 impl Which {
@@ -43,14 +70,52 @@ impl Which {
     }
 
     /// The runs, each made when it is asked for.
-    pub(crate) fn jobs(&self) -> impl Iterator<Item = Result<Job, Failure>> {
-        let seeds = self.seeds.clone().unwrap_or_else(|| {
-            let seed = self.seed.expect("clap wants one of the two");
-            seed..seed + 1
-        });
-        seeds.map(|seed| {
-            Ok(Job { scenario: Scenario::draw(seed), arguments: format!("--seed {seed}") })
-        })
+    pub(crate) fn jobs(&self) -> Result<Box<dyn Iterator<Item = Job> + '_>, Failure> {
+        let Some(seeds) = self.seeds.clone() else {
+            return Ok(Box::new([self.one.job()?].into_iter()));
+        };
+        let path = self.one.scenario.as_deref();
+        let file = path.map(|path| Ok((path, read(path)?))).transpose()?;
+        Ok(Box::new(seeds.map(move |seed| job(file.as_ref(), Some(seed)))))
+    }
+}
+
+/// A scenario from a file, for many seeds.
+pub(crate) fn named(path: &Path) -> Result<Named, Failure> {
+    let Job { name, arguments, scenario } = job(Some(&(path, read(path)?)), None);
+    Ok(Named { name, arguments, scenario })
+}
+
+/// The run of a scenario that was read, or of one that is drawn.
+fn job(file: Option<&(&Path, Scenario)>, seed: Option<u64>) -> Job {
+    let by_seed = seed.map_or(String::new(), |seed| format!("--seed {seed}"));
+    let Some((path, scenario)) = file else {
+        let scenario = Scenario::draw(seed.expect("a scenario without a file has a seed"));
+        return Job { scenario, name: DRAWN.into(), arguments: by_seed };
+    };
+    let scenario = seed.map_or_else(|| scenario.clone(), |seed| scenario.with_seed(seed));
+    let (name, path) = (path.file_stem().unwrap_or_default(), path.to_string_lossy());
+    let arguments = format!("--scenario {} {by_seed}", quoted(&path)).trim_end().to_owned();
+    Job { scenario, name: name.to_string_lossy().into_owned(), arguments }
+}
+
+/// Reads a scenario from a file, and what it includes.
+fn read(path: &Path) -> Result<Scenario, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        ErrorKind::InvalidData => Failure::usage(format!("{} is no text", path.display())),
+        _ => Failure::io("read", path, &error),
+    })?;
+    let mut include = |path: &str| std::fs::read_to_string(path).map_err(|it| it.to_string());
+    Scenario::parse(&path.to_string_lossy(), &text, &mut include)
+        .map_err(|error| Failure::usage(error.to_string()))
+}
+
+/// A path as a shell takes it for one word.
+pub(crate) fn quoted(path: &str) -> String {
+    let plain = |letter: char| letter.is_alphanumeric() || "/._-+=:@%".contains(letter);
+    match !path.is_empty() && path.chars().all(plain) {
+        true => path.into(),
+        false => format!("'{}'", path.replace('\'', "'\\''")),
     }
 }
 

@@ -140,12 +140,7 @@ impl Network {
     }
 
     /// The same, if the next packet would be seen as the last was.
-    pub(super) fn seen_from(
-        &self,
-        host: HostId,
-        target: SocketAddr,
-        now: Moment,
-    ) -> Option<SocketAddr> {
+    pub fn seen_from(&self, host: HostId, target: SocketAddr, now: Moment) -> Option<SocketAddr> {
         if let Some(own) = self.own_source(host, target) {
             return Some(own);
         }

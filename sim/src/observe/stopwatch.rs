@@ -22,10 +22,6 @@ impl Stopwatch {
         }
     }
 
-    pub(super) fn is_running(&self) -> bool {
-        self.since.is_some()
-    }
-
     /// How many nanoseconds it has run until now.
     pub(super) fn nanos(&self, now: Moment) -> u64 {
         self.nanos + self.since.map_or(0, |since| now.0 - since.0)

@@ -65,6 +65,8 @@ struct Operator {
     fresh: bool,
     /// Whom the manifest in force there names; all, if that was not said.
     named: Option<BTreeSet<usize>>,
+    /// Whether it is Byzantine: it is owed nothing, and counted on for nothing.
+    traitor: bool,
 }
 
 /// Who is owed a link, and who can name its own address.
@@ -104,6 +106,7 @@ impl Reach {
             knows,
             fresh,
             named: None,
+            traitor: false,
         });
     }
 
@@ -165,6 +168,7 @@ impl Reach {
             What::Up(_) => {} // it stays where it was as well
             What::Side(side) => operator.side = side,
             What::Load(roster) => self.load(who, &roster),
+            What::Lie(_) | What::Missee(_) => operator.traitor = true,
             What::Wipe => {
                 operator.knows.clear();
                 operator.fresh = true;
@@ -306,7 +310,8 @@ impl Reach {
 
 impl Operator {
     fn is_up(&self) -> bool {
-        self.running && !self.halted && !self.blocked && !self.narrow && self.at.is_some()
+        let works = self.running && !self.halted && !self.traitor;
+        works && !self.blocked && !self.narrow && self.at.is_some()
     }
 
     fn is_dialable(&self) -> bool {

@@ -134,9 +134,61 @@ fn two_records_with_one_seq_are_found() {
     let (one, two) = (record(B, 2, 3), record(B, 2, 4));
     lie.stores(B, &one);
     lie.stores(B, &two);
+    lie.oracle.configured(B, [at(3)]);
     lie.sees(B, view(&holding(std::slice::from_ref(&one)), Some(&one))).unwrap();
     let sentence = lie.sees(A, view(&holding(&[two]), None)).unwrap_err();
     assert_eq!(sentence, "operator 1 has signed two different records with seq 2");
+}
+
+#[test]
+fn an_address_that_liars_alone_can_have_told_is_found() {
+    let mut lie = Lie::new();
+    let (own, empty) = (record(A, 2, 9), holding(&[]));
+    lie.stores(A, &own);
+    let sentence = lie.sees(A, view(&empty, Some(&own))).unwrap_err();
+    let expected = "operator 0 names 198.18.0.9:3610 in seq 2, where only 0 of its peers saw it";
+    assert_eq!(sentence, expected);
+    lie.oracle.link_opened(lie.now, B, LinkId(1), key(A).public_key()).unwrap();
+    lie.oracle.link_seen(B, LinkId(1), at(8));
+    assert_eq!(lie.sees(A, view(&empty, Some(&own))).unwrap_err(), expected, "elsewhere");
+    lie.oracle.link_seen(B, LinkId(1), at(9));
+    lie.sees(A, view(&empty, Some(&own))).expect("one of two is f + 1");
+}
+
+#[test]
+fn an_address_takes_one_honest_witness_more_than_there_may_be_liars() {
+    const OTHERS: [HostId; 3] = [B, HostId(2), HostId(3)];
+    let mut oracle = Oracle::default();
+    for host in [A].into_iter().chain(OTHERS) {
+        oracle.add_operator(&record(host, 1, host.0 as u8));
+    }
+    let own = record(A, 2, 9);
+    let row = holding(std::slice::from_ref(&own)).row(&own.node_id());
+    oracle.wrote(A, Ticket(1), &row);
+    oracle.durable(Moment(1), A, Ticket(1));
+    let empty = holding(&[]);
+    let sees = |oracle: &mut Oracle| oracle.observe(Moment(1), A, view(&empty, Some(&own)));
+    oracle.turned(B);
+    sees(&mut oracle).expect_err("one may lie, two may not");
+    for (place, host) in OTHERS.into_iter().enumerate() {
+        oracle.link_opened(Moment(1), host, LinkId(1), key(A).public_key()).unwrap();
+        oracle.link_seen(host, LinkId(1), at(9));
+        // What the liar says it has seen counts once, whether it has or not.
+        assert_eq!(sees(&mut oracle).is_ok(), place > 0);
+    }
+}
+
+#[test]
+fn a_record_of_somebody_who_is_no_operator_is_found() {
+    let mut lie = Lie::new();
+    let strange = record(STRANGER, 1, 3);
+    lie.stores(STRANGER, &strange);
+    lie.writes(A, &strange);
+    let sentence = lie.sees(A, view(&holding(std::slice::from_ref(&strange)), None)).unwrap_err();
+    assert!(sentence.starts_with("operator 0 holds a record of "), "{sentence}");
+    assert!(sentence.ends_with(", which is no operator"), "{sentence}");
+    lie.writes(STRANGER, &strange);
+    lie.sees(STRANGER, view(&holding(&[strange]), None)).expect("what a stranger holds");
 }
 
 #[test]

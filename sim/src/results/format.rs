@@ -3,6 +3,8 @@
 use std::io;
 
 use super::directory::{CsvSink, Hashed, Sink};
+#[cfg(feature = "parquet")]
+use super::parquet::ParquetSink;
 use crate::table::{Table, csv};
 
 /// How tables are written.
@@ -11,6 +13,9 @@ pub enum Format {
     /// RFC 4180.
     #[default]
     Csv,
+    /// Apache Parquet, uncompressed, with dictionaries.
+    #[cfg(feature = "parquet")]
+    Parquet,
 }
 
 impl Format {
@@ -19,6 +24,8 @@ impl Format {
     pub fn extension(self) -> &'static str {
         match self {
             Self::Csv => "csv",
+            #[cfg(feature = "parquet")]
+            Self::Parquet => "parquet",
         }
     }
 
@@ -28,6 +35,8 @@ impl Format {
                 io::Write::write_all(&mut file, csv::header(table).as_bytes())?;
                 Ok(Box::new(CsvSink(file)))
             }
+            #[cfg(feature = "parquet")]
+            Self::Parquet => Ok(Box::new(ParquetSink::new(table, file)?)),
         }
     }
 }

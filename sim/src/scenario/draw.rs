@@ -16,6 +16,7 @@ mod disturb;
 use super::build::{self, Addresses};
 use super::{Bootstrap, Families, Fault, FaultKind, Interfaces, Line, Miles, Neighbours, Options};
 use super::{Scenario, SeqStyle, What};
+use crate::adversary::Lie;
 use crate::event::HostId;
 use crate::host::{DiskSpeed, Uplink};
 use crate::moment::{Moment, Units};
@@ -44,6 +45,7 @@ impl Scenario {
             free: Vec::new(),
             others: setup.hosts.iter().map(|host| host.others.clone()).collect(),
             absent: BTreeSet::new(),
+            traitors: BTreeSet::new(),
             draws: chance.stream("schedule"),
             schedule: Vec::new(),
             addresses,
@@ -87,6 +89,14 @@ fn draw_options(draws: &mut Stream) -> Options {
         0 => draws.below((operators - forwarded).min(operators / 2) as u64 + 1) as usize,
         _ => 0,
     };
+    let latency = *one_of(&Latency::ALL, draws);
+    let miles = match draws.below(4) {
+        // By way of three satellites no dial is in time.
+        _ if latency == Latency::Satellite => Miles::All(Access::Wired),
+        0 => Miles::Mixed,
+        1 => Miles::All(*one_of(&Access::ALL, draws)),
+        _ => Miles::All(Access::Wired),
+    };
     Options {
         operators,
         spares: 0,
@@ -94,13 +104,9 @@ fn draw_options(draws: &mut Stream) -> Options {
         forwarded,
         fixed,
         natted,
-        miles: match draws.below(4) {
-            0 => Miles::Mixed,
-            1 => Miles::All(*one_of(&Access::ALL, draws)),
-            _ => Miles::All(Access::Wired),
-        },
+        miles,
         discovery,
-        latency: *one_of(&Latency::ALL, draws),
+        latency,
         loss: *one_of(&[Loss(0), Loss(0), Loss(1), Loss(10), Loss(50), Loss(100)], draws),
         noise: match draws.below(4) {
             0 => Noise { duplicated: draws.below(200) as u16, corrupted: draws.below(50) as u16 },
@@ -108,7 +114,7 @@ fn draw_options(draws: &mut Stream) -> Options {
         },
         disks: *one_of(&[DiskSpeed::Fast, DiskSpeed::Slow], draws),
         families: match discovery {
-            Some(_) => Families::V4,   // as the neighbours
+            Some(_) => Families::V4,         // as the neighbours
             _ if natted > 0 => Families::V4, // as routers
             None => *one_of(&[Families::V4, Families::V4, Families::V6, Families::Mixed], draws),
         },
@@ -194,6 +200,8 @@ struct Draft<'a> {
     others: Vec<BTreeSet<IpAddr>>,
     /// Who has died and not started again.
     absent: BTreeSet<usize>,
+    /// Who lies.
+    traitors: BTreeSet<usize>,
     addresses: Addresses,
     draws: Stream,
     schedule: Vec<Line>,
@@ -235,6 +243,9 @@ impl Draft<'_> {
             if self.can_heal(&self.schedule[first..], &lines) {
                 if kind == FaultKind::Absence {
                     self.absent.extend(lines.iter().filter_map(|it| Some(it.fault?.host.0)));
+                }
+                if kind == FaultKind::Treason {
+                    self.traitors.extend(lines.iter().filter_map(|it| Some(it.fault?.host.0)));
                 }
                 touched.extend(lines.iter().filter_map(|line| line.fault).map(|it| it.host.0));
                 self.schedule.extend(lines);
@@ -306,6 +317,7 @@ impl Draft<'_> {
             (FaultKind::Wipe, _, [_, ..]) => self.crash(&anybody, true, at),
             (FaultKind::Interface, _, [_, ..]) => self.interface(&anybody, at),
             (FaultKind::Exodus, [_, ..], _) => self.exodus(&movable, at),
+            (FaultKind::Treason, _, [_, ..]) => self.treason(&anybody, at),
             (FaultKind::Blackout, _, [_, _, ..]) => self.blackout(&anybody, at),
             (FaultKind::Absence, _, [_, ..]) => {
                 vec![line(at, *one_of(&anybody, &mut self.draws), What::Crash)]
@@ -336,6 +348,38 @@ impl Draft<'_> {
             }
         }
         lines
+    }
+
+    /// One who lies already, or one more if so many are tolerated; it lies again and again.
+    fn treason(&mut self, anybody: &[usize], at: Moment) -> Vec<Line> {
+        let tolerated = (self.setup.operators - 1) / 3;
+        let may = |who: &&usize| self.traitors.contains(who) || self.traitors.len() < tolerated;
+        let may: Vec<usize> = anybody.iter().filter(may).copied().collect();
+        if may.is_empty() {
+            return Vec::new();
+        }
+        let who = *one_of(&may, &mut self.draws);
+        let mut at = at;
+        (0..1 + self.draws.below(4))
+            .map(|_| {
+                at = at + self.up_to(2.s());
+                let lie = self.lie(who);
+                line(at, who, lie)
+            })
+            .collect()
+    }
+
+    fn lie(&mut self, who: usize) -> What {
+        if !self.draws.hits(1, 4) {
+            return What::Lie(*one_of(&Lie::ALL, &mut self.draws));
+        }
+        // Where somebody is, was, or nobody has ever been.
+        let at = match self.draws.below(3) {
+            0 => self.at[self.draws.below(self.setup.operators as u64) as usize],
+            1 if !self.free.is_empty() => *one_of(&self.free, &mut self.draws),
+            _ => self.new_address_for(who),
+        };
+        What::Missee(at)
     }
 
     fn flap(&mut self, movable: &[usize], mut at: Moment) -> Vec<Line> {

@@ -176,11 +176,13 @@ pub enum FaultKind {
     Rollback,
     /// A node dies, and a bit of its disk is another when it starts again.
     Rot,
+    /// Operators, at most as many as are tolerated, turn Byzantine: they lie, and go on lying.
+    Treason,
 }
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Move,
         Self::MoveMany,
         Self::Flap,
@@ -209,6 +211,7 @@ impl FaultKind {
         Self::Unsync,
         Self::Rollback,
         Self::Rot,
+        Self::Treason,
     ];
 }
 
@@ -239,35 +242,17 @@ impl Options {
         }
     }
 
-    /// Name and value of each, for people and for tables.
+    /// Name and value of each, and what follows from them; for tables.
     #[must_use]
     pub fn lines(&self) -> Vec<(&'static str, String)> {
-        let mix: Vec<String> = self.mix.iter().map(FaultKind::to_string).collect();
-        vec![
-            ("operators", self.operators.to_string()),
-            ("strangers", self.strangers.to_string()),
-            ("forwarded", format!("{} (of these fixed: {})", self.forwarded, self.fixed)),
-            ("natted", self.natted.to_string()),
-            ("miles", self.miles.to_string()),
-            ("latency", self.latency.to_string()),
-            ("loss", self.loss.to_string()),
-            ("noise", self.noise.to_string()),
-            ("disks", self.disks.to_string()),
-            ("families", self.families.to_string()),
-            ("interfaces", self.interfaces.to_string()),
-            ("discovery", self.discovery.map_or("none".into(), |it| it.to_string())),
-            ("bootstrap", self.bootstrap.to_string()),
-            ("seqs", self.seqs.to_string()),
-            ("mix", mix.join(" ")),
-            ("episodes", self.episodes.to_string()),
-            ("heals_within", format!("{:.1} s", self.heals_within().as_secs_f64())),
-        ]
+        let heals_within = format!("{:.1} s", self.heals_within().as_secs_f64());
+        self.header().into_iter().chain([("heals_within", heals_within)]).collect()
     }
 }
 
 impl fmt::Display for Neighbours {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} boot nodes, {} walkers", self.boots, self.walkers)
+        write!(f, "{} boots {} walkers", self.boots, self.walkers)
     }
 }
 
@@ -294,9 +279,9 @@ impl fmt::Display for Interfaces {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::One => "one",
-            Self::Private => "one, and a private one",
-            Self::Public => "one or two",
-            Self::Mixed => "one to three",
+            Self::Private => "private",
+            Self::Public => "public",
+            Self::Mixed => "mixed",
         })
     }
 }
@@ -305,9 +290,9 @@ impl fmt::Display for Bootstrap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Manifest => "manifest",
-            Self::Outdated => "outdated manifest",
+            Self::Outdated => "outdated",
             Self::Hints => "hints",
-            Self::Line => "hints along a line",
+            Self::Line => "line",
             Self::Discovery => "discovery",
         })
     }
@@ -318,7 +303,7 @@ impl fmt::Display for SeqStyle {
         f.write_str(match self {
             Self::One => "one",
             Self::Millis => "milliseconds",
-            Self::Ahead => "milliseconds ahead",
+            Self::Ahead => "ahead",
         })
     }
 }
@@ -354,6 +339,7 @@ impl fmt::Display for FaultKind {
             Self::Unsync => "unsync",
             Self::Rollback => "rollback",
             Self::Rot => "rot",
+            Self::Treason => "treason",
         })
     }
 }

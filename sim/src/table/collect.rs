@@ -27,18 +27,11 @@ impl Tables {
     }
 }
 
-/// The first 16 hex digits of the SHA-256 of a scenario, expanded.
+/// The first 16 hex digits of the SHA-256 of a scenario as it is written.
 #[must_use]
 pub fn scenario_hash(scenario: &Scenario) -> String {
-    let mut hasher = Sha256::new();
-    hasher.update(format!("seed {}\n", scenario.seed));
-    for (name, value) in scenario.options.lines() {
-        hasher.update(format!("{name} {value}\n"));
-    }
-    for line in &scenario.schedule {
-        hasher.update(format!("{line}\n"));
-    }
-    hasher.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    let digest = Sha256::digest(scenario.to_string());
+    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn run(scenario: &Scenario, report: &Report, observed: &Observed, command: String) -> RunRow {

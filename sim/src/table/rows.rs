@@ -45,7 +45,7 @@ macro_rules! table {
 table! {
     /// One run.
     RunRow in "runs" {
-        /// The first 16 hex digits of the SHA-256 of the scenario, expanded: options and schedule.
+        /// The first 16 hex digits of the SHA-256 of the scenario as `show` prints it.
         scenario_hash: String;
         /// `ok`, or the kind of the finding: `safety`, `liveness` or `panic`.
         verdict: String;
@@ -65,7 +65,8 @@ table! {
         took_s: f64, in "s";
         /// Inputs that nodes were given, and faults.
         events: u64, in "events";
-        /// Moves of operators: changes after which none of the addresses before was left.
+        /// Moves of operators: changes after which none of the addresses at which others reached it
+        /// before was left.
         moves: u64, in "moves";
         /// Of these, those that every other operator came to know before the next move of the same
         /// operator and before the end.
@@ -172,7 +173,7 @@ table! {
         host: u64;
         /// `operator`, or `other`.
         role: String;
-        /// For how long a node ran on it.
+        /// For how long a node ran on it, and was not paused or suspended.
         up_s: f64, in "s";
         /// Times that a node started on it.
         starts: u64;
