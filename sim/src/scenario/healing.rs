@@ -91,8 +91,15 @@ fn rounds(lost: u128) -> u32 {
 /// How often in a row something of this probability happens that happens at all: the least k for
 /// which k times in a row is rare.
 fn losses_in_a_row(numerator: u128, denominator: u128) -> u32 {
-    let rare = |k: &u32| numerator.pow(*k) * RARE <= denominator.pow(*k);
-    (1..20).find(rare).expect("no drawn loss is that bad")
+    const ONE: u128 = 1_000_000_000;
+    let once = (numerator * ONE).div_ceil(denominator);
+    let (mut in_a_row, mut k) = (once, 1);
+    while in_a_row * RARE > ONE {
+        in_a_row = (in_a_row * once).div_ceil(ONE);
+        k += 1;
+        assert!(k < 20, "no drawn loss is that bad");
+    }
+    k
 }
 
 #[cfg(test)]
