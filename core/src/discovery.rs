@@ -400,6 +400,7 @@ impl Discovery {
             self.table.check();
         }
         assert!(self.seeks.len() <= seek::SEEKS_MAX);
+        assert!(self.sessions() <= session::SESSIONS_MAX && self.votes.len() <= vote::VOTES_MAX);
         assert!(self.own.is_some() || self.requests.deadline().is_none(), "asked without a record");
     }
 

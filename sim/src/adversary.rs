@@ -15,8 +15,11 @@ use stayfound_core::keys::{Point, PublicKey, SecretKey};
 use stayfound_core::record::{Endpoints, NodeId, Signed};
 
 mod operator;
+mod walker;
 
 pub use operator::{Lie, Traitor};
+pub(crate) use walker::PAUSE_MAX;
+pub use walker::Persona;
 
 /// How many records one of its NODES packets holds: as many as surely fit.
 const RECORDS_PER_PACKET: usize = 3;
@@ -48,6 +51,10 @@ pub struct Guise {
 /// Somebody who lies. Whoever shakes hands with it finds a node like any other.
 pub struct Adversary {
     key: SecretKey,
+    /// How it lies by itself; `None` if a script says what it does.
+    pub persona: Option<Persona>,
+    /// How many datagrams it still listens to until it roams again, if it does.
+    patience: u32,
     /// Its record.
     pub record: Signed,
     /// Whom it is when it opens sessions; `None` for itself.
@@ -98,6 +105,8 @@ impl Adversary {
         let label = format!("adversary {}", record.node_id());
         Self {
             key,
+            persona: None,
+            patience: 0,
             record,
             guise: None,
             serves: Vec::new(),
@@ -194,6 +203,12 @@ impl Adversary {
     pub fn hears(&mut self, from: SocketAddr, bytes: &[u8]) {
         self.heard.0 += 1;
         self.heard.1 += bytes.len() as u64;
+        if self.persona.is_some() {
+            match self.patience.checked_sub(1) {
+                Some(left) => self.patience = left,
+                None => return,
+            }
+        }
         let mut scratch = [0; PACKET_BYTES_MAX];
         let is_to = |id: &NodeId| packet::is_discovery(&Mask::of(id), bytes);
         let names = [self.record.node_id(), self.src()];

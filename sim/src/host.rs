@@ -12,7 +12,7 @@ use stayfound_core::node::{Config, Counter, LinkId, Node};
 use stayfound_core::record::Scope;
 use stayfound_core::time::Wall;
 
-use crate::adversary::{Adversary, Traitor};
+use crate::adversary::{Adversary, Persona, Traitor};
 use crate::event::Local;
 use crate::moment::Moment;
 use crate::network::{Arrival, Attachment, Behind, Router};
@@ -67,6 +67,8 @@ pub(crate) struct Host {
     /// How many millionths its monotonic clock is too fast.
     pub(crate) drift: i32,
     pub(crate) process: Option<Process>,
+    /// Who is to be there in place of a node.
+    pub(crate) persona: Option<Persona>,
     /// Who is there in place of a node.
     pub(crate) adversary: Option<Adversary>,
     /// What its node's words pass through, if its operator is Byzantine.

@@ -11,7 +11,7 @@ use stayfound_core::node::{Config, Counter, Event as Told, Input, LinkId, Node, 
 use stayfound_core::record::{NodeId, Signed};
 use stayfound_core::step;
 
-use crate::adversary::{Adversary, Traitor};
+use crate::adversary::{Adversary, PAUSE_MAX, Persona, Traitor};
 use crate::event::{Event, HostId, Local};
 use crate::host::{Disk, DiskSpeed, Halt, Host, Process, SOCKET_DATAGRAMS, Uplink, Waiting};
 use crate::moment::Moment;
@@ -61,6 +61,8 @@ pub struct HostSetup {
     pub access: Access,
     /// Whether its socket takes both address families.
     pub dual_stack: bool,
+    /// Who is there in place of a node once it starts, if anybody is.
+    pub persona: Option<Persona>,
 }
 
 /// Everything, at one moment.
@@ -126,6 +128,7 @@ impl World {
                     wall_error: 0,
                     drift: 0,
                     process: None,
+                    persona: host.persona,
                     adversary: None,
                     traitor: None,
                     starts: 0,
@@ -387,7 +390,7 @@ impl World {
     fn is_possible(&self, fault: &Fault) -> bool {
         let host = &self.hosts[fault.host.0];
         match fault.what {
-            What::Start => host.process.is_none() && host.is_named(),
+            What::Start => host.process.is_none() && host.adversary.is_none() && host.is_named(),
             What::Wipe | What::Rollback | What::Rot => host.process.is_none(),
             What::Crash | What::Tear | What::Unsync(_) => host.process.is_some(),
             What::Pause | What::Suspend => {
@@ -444,6 +447,10 @@ impl World {
     }
 
     fn start(&mut self, id: HostId) -> Result<(), Finding> {
+        if let Some(persona) = self.hosts[id.0].persona {
+            self.infiltrate(id, persona);
+            return Ok(());
+        }
         let host = &mut self.hosts[id.0];
         host.traitor.iter_mut().for_each(Traitor::starts);
         let process = host.start(self.now);
@@ -456,6 +463,23 @@ impl World {
             self.queue.push(self.now, Event::Local { host: id, process: number, what });
         }
         Ok(())
+    }
+
+    /// An adversary that lies by itself knows the operators and the boot nodes.
+    fn infiltrate(&mut self, id: HostId, persona: Persona) {
+        let host = &self.hosts[id.0];
+        let boots = host.config.discovery.iter().flat_map(|settings| &settings.boot);
+        let known = boots.chain(&self.listed).cloned().collect();
+        let own = (host.config.key.clone(), host.address);
+        let adversary = Adversary::walker(persona, own, known, &host.chance);
+        self.corrupt(id, adversary);
+        self.wakes_after(id, Duration::ZERO);
+    }
+
+    fn wakes_after(&mut self, id: HostId, pause: Duration) {
+        assert!(pause <= PAUSE_MAX);
+        let what = Local::Wake;
+        self.queue.push(self.now + pause, Event::Local { host: id, process: 0, what });
     }
 
     /// Whom the manifest in force at a host names, by place.
@@ -673,6 +697,13 @@ impl World {
 
     fn local(&mut self, id: HostId, process: u32, what: Local) -> Result<(), Finding> {
         let host = &mut self.hosts[id.0];
+        if let Some(adversary) = &mut host.adversary {
+            let pause = adversary.roams();
+            self.trace.event(self.now, id, || "the adversary roams".into());
+            self.plot(id);
+            self.wakes_after(id, pause);
+            return Ok(());
+        }
         let Some(running) = host.process.as_mut().filter(|running| running.number == process)
         else {
             return Ok(()); // that process is gone

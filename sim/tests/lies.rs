@@ -1,3 +1,5 @@
+//! Whoever lies: operators, and strangers.
+//!
 //! One operator of four is Byzantine: D holds a valid key, and lies. The others hold together, name
 //! their true addresses, and end with the same record of D, whatever it signed; the oracle says so after
 //! every event, and at the end.
@@ -5,7 +7,7 @@
 use stayfound_core::node::{Counter, LinkId};
 use stayfound_sim::adversary::Lie;
 use stayfound_sim::moment::Units;
-use stayfound_sim::scenario::Options;
+use stayfound_sim::scenario::{Bootstrap, Neighbours, Options};
 use stayfound_sim::script::Script;
 
 const HONEST: [&str; 3] = ["A", "B", "C"];
@@ -130,4 +132,32 @@ fn who_speaks_nonsense_or_not_at_all_is_shown_out_again_and_again() {
         assert_eq!(honest_links(&world), honest, "{lie}");
         world.is_well();
     }
+}
+
+/// A third of the strangers lie, each in its own way, and nobody knows anybody's address at first.
+#[test]
+fn strangers_that_lie_neither_keep_operators_apart_nor_tell_them_where_they_are() {
+    let neighbours = Neighbours { boots: 2, walkers: 18 };
+    let options = Options {
+        discovery: Some(neighbours),
+        liars: 6,
+        bootstrap: Bootstrap::Discovery,
+        ..Options::plain(4)
+    };
+    let mut world = Script::new(&options);
+    for host in 0..4 + 2 + 18 {
+        world.number(host).starts();
+    }
+    world.heals_within(120.s());
+    world.after(300.s());
+    for name in ["A", "B", "C", "D"] {
+        world.node(name).crashes().node(name).loses_its_disk();
+    }
+    for (name, n) in ["A", "B", "C", "D"].into_iter().zip(1..) {
+        world.node(name).moves_to(&format!("198.18.9.{n}:3610")).node(name).starts();
+    }
+    world.heals_within(options.heals_within());
+    world.after(120.s()).is_well();
+    let unanswered: u64 = (0..4).map(|it| world.count_of(it, Counter::RequestsUnanswered)).sum();
+    assert!(unanswered > 0, "nobody tells of nodes that do not exist");
 }

@@ -152,6 +152,7 @@ impl Challenges {
 
     /// Panics if an invariant is broken.
     pub(super) fn check(&self) {
+        assert!(self.contacts.len() <= CHALLENGES_MAX);
         let counted = self.contacts.iter().filter(|(_, waiting)| waiting.prefix.is_some()).count();
         assert_eq!(self.prefixes.values().map(VecDeque::len).sum::<usize>(), counted);
         for queue in self.prefixes.values() {

@@ -13,7 +13,7 @@
 //! The model is careful: it grants only what a correct protocol cannot miss.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use stayfound_core::node::Config;
 use stayfound_core::record::Scope;
@@ -49,6 +49,9 @@ struct Operator {
     /// worth to be connected by others is not counted on.
     at: Option<SocketAddr>,
     last: SocketAddr,
+    /// The public addresses of its other interfaces. Its record may name one of these while its
+    /// datagrams leave from the first: strangers then have no answer from where it says it is.
+    homes: BTreeSet<IpAddr>,
     running: bool,
     /// Whether its process goes on, and packets of QUIC pass its firewall and its line.
     halted: bool,
@@ -96,6 +99,7 @@ impl Reach {
             forwards,
             at,
             last,
+            homes: BTreeSet::new(),
             running,
             halted: false,
             blocked: false,
@@ -122,6 +126,8 @@ impl Reach {
         let listed = own.record.endpoints().quic_addresses().next();
         let hints = hints.iter().map(|(who, at)| (usize::from(who.0), *at)).collect();
         self.add(setup.uplink, setup.address, listed, hints);
+        let homes = setup.others.iter().copied().filter(|ip| Scope::of(*ip) == Scope::Global);
+        self.operators.last_mut().expect("it was added").homes.extend(homes);
     }
 
     /// Strangers carry everybody's records from now on, as long as everybody is on one side.
@@ -165,7 +171,9 @@ impl Reach {
             What::Unforward => operator.forwards = false,
             What::Access(_) | What::Reboot | What::Clock(_) | What::Drift(_) | What::Snapshot => {}
             What::Offline => operator.at = None,
-            What::Up(_) => {} // it stays where it was as well
+            // It stays where it was as well.
+            What::Up(ip) if Scope::of(ip) == Scope::Global => drop(operator.homes.insert(ip)),
+            What::Up(_) => {}
             What::Side(side) => operator.side = side,
             What::Load(roster) => self.load(who, &roster),
             What::Lie(_) | What::Missee(_) => operator.traitor = true,
@@ -180,7 +188,10 @@ impl Reach {
                 }
             }
             // Its record may have named that address, and so nothing else of that family.
-            What::Down(ip) if Scope::of(ip) == Scope::Global => self.lost_sight_of(who),
+            What::Down(ip) if Scope::of(ip) == Scope::Global => {
+                operator.homes.remove(&ip);
+                self.lost_sight_of(who);
+            }
             What::Down(_) => {}
         }
     }
@@ -275,8 +286,11 @@ impl Reach {
             let agreed = linked.iter().copied().filter(|&(a, b)| self.agree(a, b)).collect();
             let group = groups(n, &agreed);
             let told = |&(a, b): &(usize, usize)| {
-                let carried = group[a] == group[b] || self.discovery;
-                carried && self.agree(a, b) && (truthful.contains(&a) || truthful.contains(&b))
+                let carried = |who: usize| {
+                    let by_strangers = self.discovery && self.operators[who].homes.is_empty();
+                    truthful.contains(&who) && (group[a] == group[b] || by_strangers)
+                };
+                self.agree(a, b) && (carried(a) || carried(b))
             };
             let before = linked.len();
             linked.extend(able.iter().copied().filter(told));
@@ -440,6 +454,25 @@ mod tests {
         assert!(reach.knows(1, 0), "of a private one nobody knew");
         apply(&mut reach, 0, What::Down([198, 18, 0, 200].into()));
         assert!(!reach.knows(1, 0) && reach.knows(0, 1) && reach.is_whole());
+    }
+
+    #[test]
+    fn strangers_find_whoever_answers_from_where_it_says_that_it_is() {
+        let mut reach = Reach::default();
+        reach.add_discovery();
+        for who in 0..4 {
+            reach.add(DIRECT, at(who), None, Vec::new());
+            apply(&mut reach, who, What::Start);
+        }
+        assert!(reach.is_whole());
+        for who in 0..3 {
+            apply(&mut reach, who, What::Up([198, 18, 0, 200 + who as u8].into()));
+        }
+        assert!(reach.is_whole(), "one that is found brings all together");
+        apply(&mut reach, 3, What::Up([198, 18, 0, 203].into()));
+        assert!(reach.owed().pairs.is_empty());
+        apply(&mut reach, 0, What::Down([198, 18, 0, 200].into()));
+        assert!(reach.is_whole());
     }
 
     #[test]

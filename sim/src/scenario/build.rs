@@ -8,9 +8,10 @@ use stayfound_core::cluster::{Manifest, OperatorIndex};
 use stayfound_core::discovery::Settings;
 use stayfound_core::keys::SecretKey;
 use stayfound_core::node::Config;
-use stayfound_core::record::{Endpoints, Signed};
+use stayfound_core::record::{Endpoints, NodeId, Signed};
 
 use super::{Bootstrap, Families, Interfaces, Miles, Neighbours, Options, Roster, SeqStyle};
+use crate::adversary::Persona;
 use crate::host::{EPOCH, Uplink};
 use crate::network::nat::NatKind;
 use crate::network::{Access, Router};
@@ -86,7 +87,8 @@ pub(super) fn setup_at(options: &Options, addresses: &mut Addresses, chance: &Ch
         options.discovery.unwrap_or(Neighbours { boots: 0, walkers: 0 });
     let mut at: Vec<SocketAddr> = (0..hosts).map(|_| addresses.fresh()).collect();
     at.extend((0..boots + walkers).map(apart));
-    let keys: Vec<SecretKey> = (0..at.len()).map(|host| secret(host, chance)).collect();
+    let mut keys: Vec<SecretKey> = (0..at.len()).map(|host| secret(host, chance)).collect();
+    let personas = personas(options, &mut keys, chance);
     let boot = (hosts..hosts + boots).map(|b| Signed::sign(&keys[b], 1, &Endpoints::at([at[b]])));
     let settings = Settings { boot: boot.collect(), protocols: Vec::new() };
     let records: Vec<Signed> = (0..n)
@@ -135,6 +137,7 @@ pub(super) fn setup_at(options: &Options, addresses: &mut Addresses, chance: &Ch
                 (_, false) => Access::Wired,
             },
             dual_stack,
+            persona: personas[host],
         })
         .collect();
     let Options { latency, loss, noise, disks, .. } = *options;
@@ -235,8 +238,28 @@ fn others(style: Interfaces, addresses: &mut Addresses, draws: &mut Stream) -> B
     private.into_iter().chain(public).collect()
 }
 
+/// Who lies, and how: the last walkers. A Sybil has another key, ground close to an operator's.
+fn personas(options: &Options, keys: &mut [SecretKey], chance: &Chance) -> Vec<Option<Persona>> {
+    let mut draws = chance.stream("personas");
+    let mut personas = vec![None; keys.len()];
+    let near: Vec<NodeId> =
+        keys[..options.operators].iter().map(|it| NodeId::of(&it.public_key().point())).collect();
+    for host in keys.len() - options.liars..keys.len() {
+        let persona = Persona::ALL[draws.below(Persona::ALL.len() as u64) as usize];
+        if !near.is_empty() {
+            let target = near[draws.below(near.len() as u64) as usize];
+            keys[host] = persona.key(&target, || draw_key(&mut draws));
+        }
+        personas[host] = Some(persona);
+    }
+    personas
+}
+
 fn secret(host: usize, chance: &Chance) -> SecretKey {
-    let mut draws = chance.stream(&format!("key of host {host}"));
+    draw_key(&mut chance.stream(&format!("key of host {host}")))
+}
+
+fn draw_key(draws: &mut Stream) -> SecretKey {
     let mut bytes = [0; 32];
     for chunk in bytes.chunks_exact_mut(8) {
         chunk.copy_from_slice(&draws.draw().to_be_bytes());

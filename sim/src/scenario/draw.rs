@@ -106,6 +106,7 @@ fn draw_options(draws: &mut Stream) -> Options {
         natted,
         miles,
         discovery,
+        liars: draw_liars(discovery, draws),
         latency,
         loss: *one_of(&[Loss(0), Loss(0), Loss(1), Loss(10), Loss(50), Loss(100)], draws),
         noise: match draws.below(4) {
@@ -147,6 +148,12 @@ fn draw_neighbours(draws: &mut Stream) -> Option<Neighbours> {
         boots: 1 + draws.below(2) as usize,
         walkers: 4 + draws.below(13) as usize,
     })
+}
+
+/// In half of the runs with walkers there are none; never so many that strangers are mostly liars.
+fn draw_liars(discovery: Option<Neighbours>, draws: &mut Stream) -> usize {
+    let third = discovery.map_or(0, |it| it.walkers / 3) as u64;
+    if third > 0 && draws.hits(1, 2) { 1 + draws.below(third) as usize } else { 0 }
 }
 
 /// One to three kinds of faults mostly, all of them seldom.

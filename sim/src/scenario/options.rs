@@ -37,6 +37,8 @@ pub struct Options {
     pub interfaces: Interfaces,
     /// Who else speaks discv5, if the operators do.
     pub discovery: Option<Neighbours>,
+    /// How many of the walkers, from the last, are adversaries.
+    pub liars: usize,
     /// How operators find one another at first.
     pub bootstrap: Bootstrap,
     /// Where sequence numbers begin.
@@ -235,6 +237,7 @@ impl Options {
             families: Families::V4,
             interfaces: Interfaces::One,
             discovery: None,
+            liars: 0,
             bootstrap: Bootstrap::Manifest,
             seqs: SeqStyle::Millis,
             mix: Vec::new(),

@@ -57,6 +57,7 @@ header! {
     families: OneOf<Families>;
     interfaces: OneOf<Interfaces>;
     discovery: NeighboursOf;
+    liars: Whole<usize, 0, 1_000>;
     bootstrap: OneOf<Bootstrap>;
     seqs: OneOf<SeqStyle>;
     mix: Mix;
@@ -81,6 +82,10 @@ pub(super) fn settle(options: &mut Options) -> Result<(), (&'static str, String)
     }
     if *fixed > *forwarded {
         return Err(("fixed", format!("{forwarded} are behind a router that forwards, no more")));
+    }
+    let walkers = options.discovery.map_or(0, |it| it.walkers);
+    if options.liars > walkers {
+        return Err(("liars", format!("they are of the walkers, of which there are {walkers}")));
     }
     if options.discovery.is_some() && options.families != Families::V4 {
         let what = "who only discovers has an IPv4 address: with them the families are ipv4";
