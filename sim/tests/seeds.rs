@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use stayfound_core::node::Counter;
 use stayfound_sim::oracle::Kind;
-use stayfound_sim::run::{check, run};
+use stayfound_sim::run::{check, run, run_plainly};
 use stayfound_sim::scenario::{FaultKind, Scenario};
 use stayfound_sim::trace::{Divergence, Trace};
 
@@ -45,6 +45,20 @@ fn a_run_repeats_to_the_last_byte() {
         let (divergence, report) = check(&Scenario::draw(seed));
         assert_eq!(divergence, None, "stayfound-sim check --seed {seed}");
         assert_eq!(run(&Scenario::draw(seed), Trace::default()).trace.hash(), report.trace.hash());
+    }
+}
+
+#[test]
+fn remembered_cryptography_changes_no_run() {
+    for seed in 0..5 {
+        let scenario = Scenario::draw(seed);
+        let [plain, fresh, warm] =
+            [run_plainly, run, run].map(|run| run(&scenario, Trace::default()));
+        for report in [fresh, warm] {
+            assert_eq!(report.trace.hash(), plain.trace.hash(), "seed {seed}");
+            assert_eq!(report.counts, plain.counts, "seed {seed}");
+            assert_eq!(report.finding, plain.finding, "seed {seed}");
+        }
     }
 }
 
