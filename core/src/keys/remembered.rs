@@ -28,12 +28,14 @@ pub struct Point {
     bytes: [u8; 33],
 }
 
+/// Public key, digest, signature.
+type Claim = ([u8; 33], [u8; 32], [u8; 64]);
 type Agreed = Option<([u8; 33], [u8; 33])>;
 
 struct Memory {
     points: Lru<[u8; 33], Option<plain::Point>>,
     signed: Lru<([u8; 33], [u8; 32]), [u8; 64]>,
-    verified: Lru<([u8; 33], [u8; 32], [u8; 64]), bool>,
+    verified: Lru<Claim, bool>,
     /// By both public keys, the lower one first: either side computes the same point.
     shared: Lru<([u8; 33], [u8; 33]), [u8; 33]>,
     ephemeral: Lru<([u8; 32], [u8; 33]), Agreed>,
