@@ -17,6 +17,7 @@ mod show;
 mod shrink;
 mod sweep;
 mod trace;
+mod validate;
 mod which;
 
 const EXAMPLES: &str = "\
@@ -64,6 +65,9 @@ enum Command {
     /// Print what the tables of results hold: each column with its type, unit and meaning
     #[command(after_help = schema::EXAMPLES)]
     Schema(schema::Arguments),
+    /// Print what is measured here beside what others have measured of the real world
+    #[command(after_help = validate::EXAMPLES)]
+    Validate(validate::Arguments),
 }
 
 pub(crate) fn main(cli: &Cli) -> ExitCode {
@@ -77,6 +81,7 @@ pub(crate) fn main(cli: &Cli) -> ExitCode {
         Command::Sweep(arguments) => sweep::main(arguments),
         Command::Merge(arguments) => merge::main(arguments),
         Command::Schema(arguments) => schema::main(arguments),
+        Command::Validate(arguments) => validate::main(arguments),
     };
     ExitCode::from(done.unwrap_or_else(|failure| {
         eprintln!("error: {}", failure.text);

@@ -22,4 +22,5 @@ pub mod shrink;
 pub mod sweep;
 pub mod table;
 pub mod trace;
+pub mod validate;
 pub mod world;
