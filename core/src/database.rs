@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 
 use crate::cluster::OperatorIndex;
 use crate::mesh::Reachable;
+use crate::planted::{Bug, planted};
 use crate::record::{Claimed, NodeId, Signed};
 use crate::time::Wall;
 
@@ -113,6 +114,9 @@ impl Database {
     pub fn merge(&mut self, record: Signed, provenance: Provenance, now: Wall) -> Verdict {
         let node = record.node_id();
         let Some(entry) = self.entries.get_mut(&node) else {
+            if planted(Bug::EvictsFromDatabase) && self.entries.len() >= 7 {
+                self.entries.pop_first();
+            }
             let versions = Versions::from(record);
             let entry = Entry { versions, provenance, first: now, updated: now, reached: None };
             self.entries.insert(node, entry);

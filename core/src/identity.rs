@@ -9,6 +9,7 @@ use crate::cluster::{OperatorIndex, Places};
 use crate::database::{Entry, Provenance};
 use crate::keys::SecretKey;
 use crate::mesh::LinkId;
+use crate::planted::{Bug, planted};
 use crate::record::{Endpoints, NodeId, Scope, Signed, is_usable};
 use crate::time::Wall;
 
@@ -116,7 +117,7 @@ impl Identity {
     /// socket counts no more.
     pub(crate) fn bound(&mut self, local: SocketAddr) -> Option<SocketAddr> {
         let before = self.bound.replace(local);
-        if before != Some(local) {
+        if before != Some(local) && !planted(Bug::BelievesOldSocket) {
             self.observed.clear();
             self.voted = Endpoints::default();
         }
@@ -241,7 +242,7 @@ impl Identity {
         wall: Wall,
     ) -> Option<Result<Signed, SeqExhausted>> {
         self.bound?;
-        if self.waits_for_floor(held) {
+        if self.waits_for_floor(held) && !planted(Bug::SignsOldSeq) {
             return None;
         }
         let newest = held.map(|entry| entry.versions.newest());
@@ -253,7 +254,7 @@ impl Identity {
         }
         let floor = newest.map_or(0, Signed::seq);
         let Some(next) = floor.checked_add(1) else { return Some(Err(SeqExhausted)) };
-        let newest_ever = of_this_store && self.issued;
+        let newest_ever = of_this_store && self.issued || planted(Bug::SignsOldSeq);
         let seq = match (newest_ever, wall.0 > floor) {
             (true, _) => next,
             (false, true) => wall.0,
@@ -381,15 +382,14 @@ impl Identity {
         }
         // Of two addresses the newer: after a move, dead links speak for the old one, perhaps in
         // greater number.
+        let quorum = if planted(Bug::TrustsOneObserver) { 1 } else { self.quorum };
         votes
             .into_iter()
             .filter(|(seen, (count, _))| {
                 let own = self.own_addresses().any(|own| own == seen.ip());
-                (own || *count >= self.quorum) && self.is_possible(*seen, of_interface)
+                (own || *count >= quorum) && self.is_possible(*seen, of_interface)
             })
-            .max_by_key(|(seen, (count, latest))| {
-                (Scope::of(seen.ip()), *count >= self.quorum, *latest)
-            })
+            .max_by_key(|(seen, (count, latest))| (Scope::of(seen.ip()), *count >= quorum, *latest))
             .map(|(seen, _)| seen)
     }
 }

@@ -18,6 +18,10 @@ pub mod keys;
 mod lru;
 pub mod mesh;
 pub mod node;
+#[cfg(feature = "planted")]
+pub mod planted;
+#[cfg(not(feature = "planted"))]
+mod planted;
 pub mod record;
 pub mod time;
 mod wire;

@@ -13,6 +13,7 @@ use crate::chance::Stream;
 use crate::cluster::{Manifest, Operator, OperatorIndex};
 use crate::count::Counter;
 use crate::keys::PublicKey;
+use crate::planted::{Bug, planted};
 use crate::record::{NodeId, is_usable};
 use crate::time::Mono;
 
@@ -301,6 +302,9 @@ impl Mesh {
     pub(crate) fn answered(&mut self, now: Mono, dial: DialId, failed: bool) {
         if let Some(operator) = self.dials.remove(&dial) {
             self.peer(operator).dialer.answered(now, dial, failed);
+            if failed && planted(Bug::ForgetsHints) {
+                self.peer(operator).hints.clear();
+            }
         }
         if failed {
             self.actions.push_back(Action::Count(Counter::DialsFailed));
@@ -351,7 +355,7 @@ impl Mesh {
     /// that peers dialled are dead, and it is ours to dial again. `lost_socket` if the socket or
     /// the interface changed, so that links that we dialled are in doubt as well.
     pub(crate) fn we_moved(&mut self, now: Mono, lost_socket: bool) {
-        if !self.awake {
+        if !self.awake || planted(Bug::NeverRedials) {
             return;
         }
         let links = &self.links;

@@ -14,6 +14,7 @@ use crate::discovery;
 use crate::discovery::seeds::SEEDS_KEY;
 use crate::identity::Identity;
 use crate::mesh::{Action, Addresses, Mesh};
+use crate::planted::{Bug, planted};
 use crate::record::{NodeId, Signed, is_usable};
 use crate::time::{Mono, Wall};
 
@@ -216,7 +217,8 @@ impl Node {
             (self.searching.as_ref().map(Searching::deadline), Why::Discovery),
             (self.resolver.deadline(), Why::Resolve),
         ];
-        all.into_iter().filter_map(|(at, why)| Some((at?, why))).min()
+        let late = Duration::from_secs(if planted(Bug::WakesTooLate) { 60 } else { 0 });
+        all.into_iter().filter_map(|(at, why)| Some((at? + late, why))).min()
     }
 
     /// Whether a key, SEC1 compressed, belongs to another operator of our cluster: the only keys
@@ -224,7 +226,8 @@ impl Node {
     #[must_use]
     pub fn admits(&self, key: &[u8; 33]) -> bool {
         let operator = self.manifest.by_key(key).filter(|_| self.own_index.is_some());
-        operator.is_some_and(|operator| Some(operator.index) != self.own_index)
+        let fit = operator.is_some_and(|operator| Some(operator.index) != self.own_index);
+        fit || planted(Bug::AdmitsStrangers)
     }
 
     /// Our place in the cluster; `None` if the manifest in force does not name our key.
@@ -390,11 +393,12 @@ impl Node {
             Action::Greeted { link, from, hello, first } => self.greeted(link, from, hello, first),
             Action::Records { link, from, records } => self.heard_records(link, from, &records),
             Action::Seen { link, from, address } => self.seen(link, from, address),
+            Action::Reloaded { .. } if planted(Bug::IgnoresReloaded) => {}
             Action::Reloaded { link, from, hello } => self.reloaded(link, from, &hello),
             Action::Gone { link, from, lost } => {
                 if lost {
                     self.emit(Event::Lost { operator: from });
-                    if self.searching.is_some() {
+                    if self.searching.is_some() && !planted(Bug::NeverSearchesLost) {
                         self.resolver.lost(self.now, from);
                     }
                 }
@@ -417,7 +421,8 @@ impl Addresses for KnownAddresses<'_> {
         let Self(database, identity) = self;
         let Some(entry) = database.get(node) else { return Vec::new() };
         let said = entry.versions.newest().endpoints().quic_addresses();
-        said.filter(|address| identity.reaches(*address)).chain(entry.reached).collect()
+        let reached = entry.reached.filter(|_| !planted(Bug::ForgetsWhereReached));
+        said.filter(|address| identity.reaches(*address)).chain(reached).collect()
     }
 }
 

@@ -9,8 +9,11 @@ use stayfound_sim::exit;
 mod blame;
 mod check;
 mod merge;
+#[cfg(feature = "planted")]
+mod mutants;
 mod outcome;
 mod progress;
+mod report;
 mod run;
 mod schema;
 mod show;
@@ -62,12 +65,19 @@ enum Command {
     /// Put parts together, in any order, as tables
     #[command(after_help = merge::EXAMPLES)]
     Merge(merge::Arguments),
+    /// Make a page of plots, and of one run that is played back: one HTML file
+    #[command(after_help = report::EXAMPLES)]
+    Report(report::Arguments),
     /// Print what the tables of results hold: each column with its type, unit and meaning
     #[command(after_help = schema::EXAMPLES)]
     Schema(schema::Arguments),
     /// Print what is measured here beside what others have measured of the real world
     #[command(after_help = validate::EXAMPLES)]
     Validate(validate::Arguments),
+    /// Plant mistakes in the core, and count the seeds until each is found
+    #[cfg(feature = "planted")]
+    #[command(after_help = mutants::EXAMPLES)]
+    Mutants(mutants::Arguments),
 }
 
 pub(crate) fn main(cli: &Cli) -> ExitCode {
@@ -80,8 +90,11 @@ pub(crate) fn main(cli: &Cli) -> ExitCode {
         Command::Show(arguments) => show::main(arguments),
         Command::Sweep(arguments) => sweep::main(arguments),
         Command::Merge(arguments) => merge::main(arguments),
+        Command::Report(arguments) => report::main(arguments),
         Command::Schema(arguments) => schema::main(arguments),
         Command::Validate(arguments) => validate::main(arguments),
+        #[cfg(feature = "planted")]
+        Command::Mutants(arguments) => mutants::main(arguments),
     };
     ExitCode::from(done.unwrap_or_else(|failure| {
         eprintln!("error: {}", failure.text);

@@ -10,10 +10,13 @@ pub mod event;
 pub mod exit;
 pub mod host;
 pub mod moment;
+#[cfg(feature = "planted")]
+pub mod mutants;
 pub mod network;
 pub mod observe;
 pub mod oracle;
 pub mod queue;
+pub mod report;
 pub mod results;
 pub mod run;
 pub mod scenario;

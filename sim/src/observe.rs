@@ -19,11 +19,13 @@ use crate::table::{ConvergenceRow, EventRow, LinkRow, LookupRow, NodeRow};
 pub mod happening;
 mod knowing;
 mod linking;
+pub mod recording;
 mod stopwatch;
 
 use knowing::Knowing;
 use linking::Linking;
 pub use linking::Pair;
+use recording::Recording;
 use stopwatch::Stopwatch;
 
 /// Watches a world.
@@ -37,6 +39,7 @@ pub struct Observer {
     faults: BTreeMap<String, u64>,
     /// Everything that happened, if somebody wants it.
     events: Option<Vec<EventRow>>,
+    recording: Option<Recording>,
 }
 
 /// What is measured of one host.
@@ -80,6 +83,8 @@ pub struct Observed {
     pub faults: BTreeMap<String, u64>,
     /// Everything that happened, if somebody wanted it.
     pub events: Vec<EventRow>,
+    /// What hosts were and knew, if somebody wanted every event.
+    pub recording: Option<Recording>,
     /// How many moves there were.
     pub moves: u64,
     /// For how long pairs were allowed to talk, all of them together, in seconds.
@@ -94,6 +99,7 @@ impl Observer {
     /// written down.
     #[must_use]
     pub fn new(ids: &[NodeId], at: &[Vec<SocketAddr>], operators: usize, events: bool) -> Self {
+        let recording = events.then(|| Recording::new(ids));
         let (n, operators) = (operators, ids[..operators].to_vec());
         let ids = ids.iter().enumerate().map(|(host, id)| (*id, HostId(host))).collect();
         Self {
@@ -103,6 +109,7 @@ impl Observer {
             lookups: Vec::new(),
             faults: BTreeMap::new(),
             events: events.then(Vec::new),
+            recording,
             operators,
             ids,
         }
@@ -127,6 +134,9 @@ impl Observer {
         let tally = &mut self.hosts[host.0];
         tally.starts = starts.into();
         tally.up.set(now, runs);
+        if let Some(recording) = &mut self.recording {
+            recording.host(now, host.0, runs, at);
+        }
         if host.0 < self.operators.len() {
             self.knowing.operator(now, host.0, runs, at);
         }
@@ -152,6 +162,9 @@ impl Observer {
         }
         for (signer, node) in self.operators.iter().enumerate() {
             let record = database.newest(node);
+            if let Some(recording) = &mut self.recording {
+                recording.holds(now, host.0, signer, record.map(|it| it.seq()));
+            }
             let named = record.map(|it| it.endpoints().quic_addresses().collect());
             self.knowing.holds(now, host.0, signer, named.unwrap_or_default());
         }
@@ -212,6 +225,7 @@ impl Observer {
             nodes,
             faults: self.faults,
             events: self.events.unwrap_or_default(),
+            recording: self.recording,
             moves,
             owed_s,
             false_dead_s,

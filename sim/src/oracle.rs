@@ -8,7 +8,7 @@
 //! operator of the manifest in force there, itself named in it; no operator's record names an address
 //! but one of its own interfaces or of its configuration, one at which f + 1 operators saw it, or one
 //! from which strangers heard it; an operator holds records of operators only, and no more links
-//! than the core allows.
+//! than the core allows; nobody wakes more than a thousand times in a second.
 //!
 //! A Byzantine operator may sign and say what it likes; what the others make of it is held to the
 //! same.
@@ -18,6 +18,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use stayfound_core::cluster::OperatorIndex;
 use stayfound_core::database::{Database, Row};
@@ -69,6 +70,10 @@ pub struct View<'a> {
     pub links: &'a [(OperatorIndex, LinkId)],
 }
 
+/// How often a node may want to be woken within a second: more is a loop, not work. (Discovery has
+/// some hundreds of requests under way at most, each with a deadline.)
+const WAKES_MAX: u32 = 1_000;
+
 /// The model.
 #[derive(Default)]
 pub struct Oracle {
@@ -105,6 +110,8 @@ struct Subject {
     traitor: bool,
     /// The record of its own that it showed last.
     shown: Option<Signed>,
+    /// Since when wakes are counted, and how many there were: see [`WAKES_MAX`].
+    wakes: (Moment, u32),
 }
 
 struct Write {
@@ -177,6 +184,7 @@ impl Oracle {
             links: BTreeMap::new(),
             traitor: false,
             shown: None,
+            wakes: (Moment::default(), 0),
         });
     }
 
@@ -284,6 +292,23 @@ impl Oracle {
         });
         subject.asked.insert(row.key);
         subject.writes.push_back(Write { ticket, key: row.key, record: record.flatten() });
+    }
+
+    /// A node is woken at a time that it asked for.
+    ///
+    /// # Errors
+    /// If it asks for that without end.
+    pub fn woke(&mut self, now: Moment, host: HostId) -> Result<(), Finding> {
+        let (since, wakes) = &mut self.subjects[host.0].wakes;
+        if now >= *since + Duration::from_secs(1) {
+            (*since, *wakes) = (now, 0);
+        }
+        *wakes += 1;
+        if *wakes > WAKES_MAX {
+            let sentence = format!("{} wakes without end", self.name(host));
+            return Err(Finding::safety(now, sentence));
+        }
+        Ok(())
     }
 
     /// Writes up to this one are durable.

@@ -187,6 +187,16 @@ impl RunRows {
         &self.0[place]
     }
 
+    /// The rows of a table of its own kind.
+    #[must_use]
+    pub fn rows<R: Row>(&self) -> Vec<R> {
+        let place = Tables::ALL.iter().position(|it| it.name == R::TABLE.name);
+        let place = place.expect("a table of results");
+        let records = csv::read(Tables::ALL[place], &self.0[place]);
+        let values = records.map(|it| it.expect("it was read or written before").0);
+        values.map(|values| R::from_values(&values[KEY.len()..])).collect()
+    }
+
     /// Whether every event is a row.
     #[must_use]
     pub fn has_events(&self) -> bool {

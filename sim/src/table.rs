@@ -10,6 +10,7 @@ pub mod csv;
 mod rows;
 pub mod schema;
 
+pub(crate) use collect::moves_known;
 pub use collect::scenario_hash;
 pub use rows::{
     ConvergenceRow, CountRow, EventRow, LinkRow, LookupRow, NodeRow, OptionRow, RunRow, Tables,

@@ -710,7 +710,10 @@ impl World {
         };
         match what {
             Local::Wake if running.wake_at != Some(self.now) => return Ok(()), // put off
-            Local::Wake => running.wake_at = None,
+            Local::Wake => {
+                running.wake_at = None;
+                self.oracle.woke(self.now, id)?;
+            }
             Local::Durable(ticket) => {
                 assert_eq!(host.disk.done(), ticket, "writes are done in order");
                 self.oracle.durable(self.now, id, ticket);

@@ -87,7 +87,8 @@ fn sums_agree_with_what_they_are_sums_of() {
         let honest = tables.nodes.iter().filter(|node| !liars.contains(&node.host));
         assert_eq!(heard, honest.map(|node| node.link_bytes_received).sum::<u64>());
         let starts = tables.counts.iter().find(|it| it.name == "start").map_or(0, |it| it.times);
-        assert_eq!(starts, tables.nodes.iter().map(|node| node.starts).sum::<u64>());
+        // (A walker that lies starts, and no node with it.)
+        assert!(starts >= tables.nodes.iter().map(|node| node.starts).sum::<u64>());
         let pairs = run.moves * (run.operators - 1);
         assert_eq!(tables.convergence.len() as u64, pairs, "seed {seed}");
         assert!(run.moves_known <= run.moves && run.false_dead_s <= run.owed_s);

@@ -8,7 +8,7 @@ use super::message::{
     Distances, Message, NODES_RECORD_BYTES_MAX, Records, RequestId, TALK_RESPONSE_BYTES_MAX,
 };
 use super::request::{Body, FETCHES_MAX, NODES_PACKETS_MAX, NODES_RECORDS_MAX, Purpose};
-use super::table::{Inserted, Origin};
+use super::table::{Inserted, Node, Origin};
 use super::talk::Opened;
 use super::{Act, Answer, Discovery, Talk, relay};
 use crate::count::Counter;
@@ -102,6 +102,8 @@ impl Discovery {
         let room = RECORDS_PER_ANSWER_MAX - usize::from(own.is_some());
         let others = distances.iter().filter(|distance| *distance != 0);
         let others = self.table.at_distances(others, to.at.ip(), room);
+        let answered = |it: &Signed| self.table.get(&it.node_id()).is_some_and(Node::is_verified);
+        assert!(others.iter().all(answered), "a node that never answered is told of");
         let records: Vec<Signed> = own.into_iter().chain(others).collect();
         let packets = pack(&records);
         let total = packets.len() as u64;

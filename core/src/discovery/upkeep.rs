@@ -8,6 +8,7 @@ use super::lookup::{ALPHA, Distances};
 use super::request::{Body, FETCHES_MAX, Purpose, REQUESTS_MAX};
 use super::seek::{Goal, NEIGHBOURS, SEEKS_MAX};
 use super::table::Due;
+use crate::planted::{Bug, planted};
 use crate::record::Signed;
 use crate::time::Mono;
 
@@ -136,7 +137,9 @@ impl Discovery {
         let (_, pause) = self.upkeep.join.expect("it is due");
         let next = (pause * 2).min(JOIN_AGAIN_MAX);
         self.upkeep.join = Some((now + self.jitter.jittered(pause), next));
-        self.seek(now, self.id, Goal::Own);
+        if !planted(Bug::NeverJoins) {
+            self.seek(now, self.id, Goal::Own);
+        }
     }
 
     /// Our neighbourhood has answered.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::relay::may_relay;
 use super::table::{CHECK_MAX, Prefix};
+use crate::planted::{Bug, planted};
 use crate::record::is_usable;
 use crate::time::Mono;
 
@@ -74,7 +75,8 @@ impl Votes {
         }
         let all: usize = counts.values().sum();
         let (seen, votes) = counts.into_iter().max_by_key(|(_, votes)| *votes)?;
-        (votes >= VOTES_NEEDED && 2 * votes > all).then_some(seen)
+        let needed = if planted(Bug::BelievesOneStranger) { 1 } else { VOTES_NEEDED };
+        (votes >= needed && 2 * votes > all).then_some(seen)
     }
 
     /// How many votes are kept, counting expired ones.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::DialId;
 use crate::chance::Stream;
+use crate::planted::{Bug, planted};
 use crate::time::Mono;
 
 /// The first back-off.
@@ -151,7 +152,13 @@ impl Dialer {
     }
 
     fn back_off(&mut self, now: Mono, jitter: &mut Stream) {
+        if planted(Bug::ForgetsBackOff) {
+            self.backoff = Duration::from_micros(500);
+        }
         self.next_at = Some(now + jitter.jittered(self.backoff));
+        if planted(Bug::NeverDialsAgain) {
+            self.next_at = None;
+        }
         self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
     }
 }

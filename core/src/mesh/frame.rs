@@ -18,6 +18,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::Violation;
 use crate::cluster::OPERATORS_MAX;
+use crate::planted::{Bug, planted};
 use crate::record::{NodeId, RECORD_BYTES_MAX, Signed};
 use crate::wire::Address;
 
@@ -176,6 +177,9 @@ impl Reader {
             return Err(Violation::Oversized);
         }
         if self.partial.len() < LENGTH_BYTES + length {
+            if planted(Bug::LosesSplitFrame) {
+                self.partial.clear();
+            }
             return Ok(None);
         }
         let frame = Frame::decode(&self.partial[LENGTH_BYTES..LENGTH_BYTES + length]);

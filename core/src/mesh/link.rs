@@ -7,6 +7,7 @@ use super::LinkId;
 use super::frame::Reader;
 use crate::allowance::Allowance;
 use crate::cluster::{Authorised, OperatorIndex};
+use crate::planted::{Bug, planted};
 use crate::record::NodeId;
 use crate::time::Mono;
 
@@ -87,9 +88,9 @@ pub fn loser(
     we_are_lower: bool,
 ) -> Option<LinkId> {
     let apart = new.opened - old.opened;
-    if !we_are_lower {
+    if !we_are_lower && !planted(Bug::BothSidesClose) {
         return (apart >= 2 * CROSSING).then_some(old_id);
     }
     let crossed = old.dialled != new.dialled && old.remote == new.remote && apart < CROSSING;
-    Some(if crossed && old.dialled { new_id } else { old_id })
+    Some(if (crossed && old.dialled) || planted(Bug::KeepsOldLink) { new_id } else { old_id })
 }

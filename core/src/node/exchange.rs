@@ -10,6 +10,7 @@ use crate::cluster::OperatorIndex;
 use crate::count::Counter;
 use crate::database::{Provenance, Verdict};
 use crate::mesh::{Frame, Hello, Holding, LinkId, RECORDS_PER_FRAME_MAX};
+use crate::planted::{Bug, planted};
 use crate::record::{Claimed, Signed};
 
 impl Node {
@@ -25,7 +26,11 @@ impl Node {
 
     /// Who we are, and what we hold.
     pub(super) fn hello(&self) -> Hello {
-        let own = self.published.as_ref().map(Signed::as_bytes).unwrap_or_default();
+        let own = match planted(Bug::GreetsBeforePersist) {
+            true => self.database.newest(&self.identity.node_id()),
+            false => self.published.as_ref(),
+        };
+        let own = own.map(Signed::as_bytes).unwrap_or_default();
         Hello {
             cluster: *self.manifest.hash(),
             record: Bytes::copy_from_slice(own),
@@ -82,6 +87,7 @@ impl Node {
         let lacking: Vec<Bytes> = self
             .shareable()
             .filter(lacks)
+            .filter(|it| !planted(Bug::GreetsWithItsOwn) || self.published.as_ref() == Some(*it))
             .map(|record| Bytes::copy_from_slice(record.as_bytes()))
             .collect();
         for records in lacking.chunks(RECORDS_PER_FRAME_MAX) {
@@ -143,7 +149,9 @@ impl Node {
         if verdict == Verdict::Stale {
             return; // it waited, and our own record has outrun it
         }
-        self.persist(&node);
+        if !planted(Bug::ForgetsToPersist) {
+            self.persist(&node);
+        }
         let flagged = before.as_ref().is_some_and(|before| before.rival().is_some());
         if verdict == Verdict::Equivocation && !flagged {
             self.emit(Event::Equivocation { operator, seq: record.seq() });
@@ -153,7 +161,9 @@ impl Node {
             from.into_iter().for_each(|from| self.identity.vouched(from));
             return self.handed_back();
         }
-        self.tell_all(record, link);
+        if !planted(Bug::DoesNotRelay) {
+            self.tell_all(record, link);
+        }
         self.search_learns(record);
         let before = before.map(|before| before.newest().clone());
         self.changed(operator, before.as_ref(), record);

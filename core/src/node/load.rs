@@ -6,6 +6,7 @@ use super::{Event, Node, Output, others};
 use crate::cluster::{Manifest, OperatorIndex, Places};
 use crate::database::{Provenance, Verdict};
 use crate::mesh::{CloseReason, Disowned, Frame, Mesh, RECORDS_PER_FRAME_MAX};
+use crate::planted::{Bug, planted};
 use crate::record::Signed;
 use crate::time::Mono;
 
@@ -53,7 +54,8 @@ impl Node {
         self.resolver.load(places);
         self.identity.load(places, self.manifest.faults_tolerated() + 1);
         let why = CloseReason::Unauthorised;
-        self.outputs.extend(links.into_iter().map(|link| Output::Close { link, why }));
+        let links = links.into_iter().filter(|_| !planted(Bug::KeepsLinkOfDisowned));
+        self.outputs.extend(links.map(|link| Output::Close { link, why }));
         lost.into_iter().for_each(|operator| self.emit(Event::Lost { operator }));
     }
 

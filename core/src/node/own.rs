@@ -7,6 +7,7 @@ use super::{Event, FLOOR_ALONE, FLOOR_WITHIN, Node, Ticket};
 use crate::database::{Provenance, Verdict};
 use crate::identity::of_this_store;
 use crate::mesh::{BACKOFF_MAX, BACKOFF_MIN};
+use crate::planted::{Bug, planted};
 use crate::record::Signed;
 use crate::time::Mono;
 
@@ -49,7 +50,7 @@ impl Node {
     pub(super) fn address_down(&mut self, ip: IpAddr) {
         let concerns = self.identity.concerns(ip);
         self.identity.address_down(ip);
-        if self.reissue() || concerns {
+        if (!planted(Bug::DoesNotReissue) && self.reissue()) || concerns {
             self.lost_socket();
         }
     }
@@ -120,6 +121,9 @@ impl Node {
         assert_eq!(verdict, Verdict::Newest, "our own new record is above every other");
         let ticket = self.persist(&own);
         self.pending = Some((ticket, record));
+        if planted(Bug::PublishesBeforePersist) {
+            self.durable(ticket);
+        }
         changed
     }
 
@@ -133,7 +137,9 @@ impl Node {
         }
         self.published = Some(record.clone());
         self.search_as(&record);
-        self.tell_all(&record, None);
+        if !planted(Bug::DoesNotTellPeers) {
+            self.tell_all(&record, None);
+        }
         self.emit(Event::OwnRecord { record });
     }
 }

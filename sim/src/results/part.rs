@@ -61,7 +61,10 @@ pub fn write(path: &Path, results: &Results) -> io::Result<()> {
 }
 
 /// Puts bytes in the place of a file, all or none, durably.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// If the disk is full, say. State: the file is what it was.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let (mut file, temporary) = temporary(path)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     drop(file);

@@ -71,6 +71,14 @@ fn run(scenario: &Scenario, report: &Report, observed: &Observed, command: Strin
 /// How long it took until the last came to know each move, of those that everyone came to know
 /// that could; sorted.
 fn times_known(convergence: &[ConvergenceRow]) -> Vec<f64> {
+    let mut times: Vec<f64> = moves_known(convergence).into_iter().flatten().collect();
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+/// Of each move that anyone could come to know, how long it took until the last did that could, in
+/// seconds; `None` if not everyone did.
+pub(crate) fn moves_known(convergence: &[ConvergenceRow]) -> Vec<Option<f64>> {
     let mut moves: BTreeMap<u64, (bool, f64)> = BTreeMap::new();
     let counts = |row: &&ConvergenceRow| row.took_s.is_some() || row.owed_s > 0.0;
     for row in convergence.iter().filter(counts) {
@@ -78,9 +86,7 @@ fn times_known(convergence: &[ConvergenceRow]) -> Vec<f64> {
         *all &= row.took_s.is_some();
         *longest = longest.max(row.owed_s);
     }
-    let mut times: Vec<f64> = moves.into_values().filter(|it| it.0).map(|it| it.1).collect();
-    times.sort_by(f64::total_cmp);
-    times
+    moves.into_values().map(|(all, longest)| all.then_some(longest)).collect()
 }
 
 /// The nearest rank: of n sorted values the one in place ⌈n · percent / 100⌉.
