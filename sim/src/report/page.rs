@@ -95,7 +95,7 @@ fn summary(measures: &Measures) -> String {
     for (name, sample) in [
         ("until everyone knows a move, s", &measures.know),
         ("stale addresses, s per operator", &measures.stale),
-        ("false-dead, s per run", &measures.false_dead),
+        ("false-dead, s per pair", &measures.false_dead),
         ("hops of a look-up", &measures.hops),
         ("requests of a look-up", &measures.queries),
     ] {
@@ -166,7 +166,7 @@ fn plots(measures: &Measures) -> String {
     for (id, title, x, sample) in [
         ("know", "Time until everyone knows a move", "seconds", &measures.know),
         ("stale", "Stale addresses, per operator", "seconds", &measures.stale),
-        ("dead", "False-dead pairs, per run", "seconds", &measures.false_dead),
+        ("dead", "False-dead, per pair of operators", "seconds", &measures.false_dead),
         ("hops", "Hops of look-ups that found", "hops", &measures.hops),
         ("queries", "Requests of look-ups", "requests", &measures.queries),
     ] {
