@@ -1,11 +1,12 @@
-// The page of `stayfound-sim report` in headless Chromium: node .ci/report.mjs RUN.html MANY.html OUT
+// The page of `stayfound-sim report` in headless Chromium:
+// node .ci/report.mjs RUN.html FAILED.html MANY.html SCREENSHOTS WHERE_PLAYWRIGHT_IS
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
-const [run, many, out, modules] = process.argv.slice(2).map((it) => resolve(it));
+const [run, failed, many, out, modules] = process.argv.slice(2).map((it) => resolve(it));
 const { chromium } = createRequire(`${modules}/`)("playwright-core");
 mkdirSync(out, { recursive: true });
 const SCREENS = [["desktop", 1280, 900], ["phone", 390, 844]];
@@ -76,7 +77,7 @@ for (const colorScheme of ["light", "dark"]) {
     const recording = JSON.parse(await page.locator("#recording").textContent());
 
     // A link that dies is red, and later it is green.
-    const heals = recording.links.find(([a, b, state, , to]) => state === "dead" && recording.links.some(
+    const heals = recording.links.findLast(([a, b, state, , to]) => state === "dead" && recording.links.some(
       (it) => it[0] === a && it[1] === b && it[2] === "working" && it[3] === to));
     assert.ok(heals, "the run has a link that dies and heals");
     const [a, b, , from, to] = heals;
@@ -127,6 +128,21 @@ for (const colorScheme of ["light", "dark"]) {
   const recording = JSON.parse(await page.locator("#recording").textContent());
   await seek(page, recording.marks[0][0]);
   assert.equal(await page.locator("#ring circle[visibility=visible]").count(), 0);
+  assert.deepEqual(wrong, []);
+  await page.close();
+}
+
+// A run that did not hold says so, and begins where that was found.
+{
+  const { page, wrong } = await open(failed, 1280, 900);
+  assert.match(await page.locator("#verdict").innerText(), /^liveness at [\d.]+ s: .+/);
+  assert.ok(await page.locator("#verdict.bad").count());
+  const found = JSON.parse(await page.locator("#recording").textContent()).found;
+  assert.ok(Math.abs(await time(page) - found) < 1e-3, "it begins elsewhere");
+  await seek(page, 0);
+  await page.locator("#faults .finding button").click();
+  assert.ok(Math.abs(await time(page) - found) < 1e-3, "a click on what was found goes elsewhere");
+  await page.screenshot({ path: `${out}/failed-desktop.png`, fullPage: true });
   assert.deepEqual(wrong, []);
   await page.close();
 }

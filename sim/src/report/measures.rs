@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::statistics::Sample;
 use crate::results::{Results, RunKey};
-use crate::table::{ConvergenceRow, LookupRow, NodeRow, RunRow, moves_known};
+use crate::table::{ConvergenceRow, LinkRow, LookupRow, NodeRow, RunRow, moves_known};
 
 /// What is measured of runs.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct Measures {
     pub know: Sample,
     /// Seconds of each operator in which it held wrong addresses.
     pub stale: Sample,
-    /// Seconds of each run in which pairs were dead that could talk.
+    /// Seconds of each pair of operators in which it was dead although it could talk.
     pub false_dead: Sample,
     /// Hops of look-ups that found what they were for.
     pub hops: Sample,
@@ -43,6 +43,7 @@ impl Measures {
         let runs: Vec<_> = results.runs().map(|(key, rows)| (key.clone(), rows.run())).collect();
         let lookups: Vec<Vec<LookupRow>> = results.runs().map(|(_, rows)| rows.rows()).collect();
         let know = results.runs().map(|(_, rows)| times(&rows.rows::<ConvergenceRow>()));
+        let dead = results.runs().map(|(_, rows)| false_dead(&rows.rows::<LinkRow>()));
         let stale = results.runs().map(|(_, rows)| stale(&rows.rows::<NodeRow>()));
         let mut goals: BTreeMap<String, Share> = BTreeMap::new();
         for lookup in lookups.iter().flatten() {
@@ -56,7 +57,7 @@ impl Measures {
         Self {
             know: Sample::new(know),
             stale: Sample::new(stale),
-            false_dead: Sample::new(runs.iter().map(|(_, run)| vec![run.false_dead_s])),
+            false_dead: Sample::new(dead),
             hops: Sample::new(hops),
             queries: Sample::new(queries),
             traffic: runs.iter().filter_map(|(_, run)| traffic(run)).collect(),
@@ -86,6 +87,16 @@ fn times(rows: &[ConvergenceRow]) -> Vec<f64> {
 
 fn stale(rows: &[NodeRow]) -> Vec<f64> {
     rows.iter().filter(|it| it.role == "operator").map(|it| it.stale_s).collect()
+}
+
+/// Every pair has spans, also one that was never dead.
+fn false_dead(rows: &[LinkRow]) -> Vec<f64> {
+    let mut pairs: BTreeMap<(u64, u64), f64> = BTreeMap::new();
+    for row in rows {
+        let dead = if row.state == "dead" { row.to_s - row.from_s } else { 0.0 };
+        *pairs.entry((row.a, row.b)).or_default() += dead;
+    }
+    pairs.into_values().collect()
 }
 
 fn traffic(run: &RunRow) -> Option<(f64, Share)> {

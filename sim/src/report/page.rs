@@ -95,7 +95,7 @@ fn summary(measures: &Measures) -> String {
     for (name, sample) in [
         ("until everyone knows a move, s", &measures.know),
         ("stale addresses, s per operator", &measures.stale),
-        ("false-dead, s per run", &measures.false_dead),
+        ("false-dead, s per pair", &measures.false_dead),
         ("hops of a look-up", &measures.hops),
         ("requests of a look-up", &measures.queries),
     ] {
@@ -113,14 +113,16 @@ fn row(name: &str, sample: &Sample) -> String {
         );
     }
     let [median, p99] = sample.quantile_intervals([50, 99]);
+    // One observation does not say how sure one may be of it.
+    let interval = |it| if sample.len() > 1 { between(it) } else { "–".to_owned() };
     let value = |percent| sample.quantile(percent).map_or("–".into(), number);
     format!(
         "<tr><th scope=\"row\">{name}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
         sample.len(),
         value(50),
-        between(median),
+        interval(median),
         value(99),
-        between(p99),
+        interval(p99),
         number(sample.quantile(100).expect("a sample of some")),
     )
 }
@@ -156,7 +158,7 @@ fn shares(measures: &Measures) -> String {
     for (goal, share) in &measures.goals {
         add(&format!("look-ups that found: {goal}"), *share);
     }
-    html + "</tbody></table></div>"
+    if html.contains("<td>") { html + "</tbody></table></div>" } else { String::new() }
 }
 
 fn plots(measures: &Measures) -> String {
@@ -166,7 +168,7 @@ fn plots(measures: &Measures) -> String {
     for (id, title, x, sample) in [
         ("know", "Time until everyone knows a move", "seconds", &measures.know),
         ("stale", "Stale addresses, per operator", "seconds", &measures.stale),
-        ("dead", "False-dead pairs, per run", "seconds", &measures.false_dead),
+        ("dead", "False-dead, per pair of operators", "seconds", &measures.false_dead),
         ("hops", "Hops of look-ups that found", "hops", &measures.hops),
         ("queries", "Requests of look-ups", "requests", &measures.queries),
     ] {
