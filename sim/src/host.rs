@@ -10,6 +10,7 @@ use stayfound_core::cluster::Manifest;
 use stayfound_core::database::Row;
 use stayfound_core::node::{Config, Counter, LinkId, Node};
 use stayfound_core::record::Scope;
+use stayfound_core::recording::Recorder;
 use stayfound_core::time::Wall;
 
 use crate::adversary::{Adversary, Persona, Traitor};
@@ -26,6 +27,9 @@ pub(crate) use disk::{Disk, UNSYNCED_MAX};
 
 /// The wall clock of every host when the world begins: 2026-01-01T00:00:00Z.
 pub const EPOCH: Wall = Wall(1_767_225_600_000);
+
+/// What recordings say made them.
+const MADE_BY: &str = concat!("stayfound-sim ", env!("CARGO_PKG_VERSION"));
 
 /// How late a process may hear of a change of its host's interfaces.
 pub(crate) const NOTICE_MAX: Duration = Duration::from_millis(200);
@@ -80,6 +84,8 @@ pub(crate) struct Host {
     pub(crate) told_at: Moment,
     pub(crate) notices: Stream,
     pub(crate) counts: BTreeMap<Counter, u64>,
+    /// Of each of its processes, if they are recorded.
+    pub(crate) recordings: Option<Vec<Vec<u8>>>,
 }
 
 /// A running node.
@@ -94,6 +100,8 @@ pub(crate) struct Process {
     pub(crate) halt: Option<Halt>,
     /// What waits until it goes on.
     pub(crate) waiting: Vec<Waiting>,
+    /// What makes a recording of it.
+    pub(crate) recorder: Option<Recorder>,
 }
 
 /// Why a process does nothing.
@@ -139,12 +147,21 @@ impl Host {
         let wall = self.wall(now);
         let stored: Vec<Row> = self.disk.rows().cloned().collect();
         let clock = Clock::started(now, self.drift);
-        let node = Node::new(self.config.clone(), seed, clock.mono(now), wall, &stored)
+        let mut config = self.config.clone();
+        let recorder = self.recordings.as_mut().map(|recordings| {
+            let mut recording = Vec::new();
+            let times = (clock.mono(now), wall);
+            let recorder =
+                Recorder::start(MADE_BY, &mut config, seed, times, &stored, &mut recording);
+            recordings.push(recording);
+            recorder
+        });
+        let node = Node::new(config, seed, clock.mono(now), wall, &stored)
             .unwrap_or_else(|error| panic!("the scenario's configuration is wrong: {error}"));
         self.told_at = now;
         let number = self.starts;
         let (wake_at, halt, waiting) = (None, None, Vec::new());
-        self.process.insert(Process { number, node, clock, wake_at, halt, waiting })
+        self.process.insert(Process { number, node, clock, wake_at, halt, waiting, recorder })
     }
 
     /// What its wall clock shows.

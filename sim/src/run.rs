@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use stayfound_core::keys::remembered::remembering;
 use stayfound_core::node::Counter;
 
+use crate::event::HostId;
 use crate::moment::Moment;
 use crate::observe::Observed;
 use crate::oracle::{Finding, Kind};
@@ -77,15 +78,33 @@ pub fn observe(scenario: &Scenario, events: bool) -> (Report, Observed) {
     })
 }
 
+/// Runs a scenario and records every process of a host.
+#[must_use]
+pub fn record(scenario: &Scenario, host: HostId) -> (Report, Vec<Vec<u8>>) {
+    let mut world = World::new(&scenario.setup, &scenario.chance(), Trace::default());
+    world.record(host);
+    let finding = hold(&mut world, scenario);
+    let recordings = world.recordings(host);
+    (report(world, finding), recordings)
+}
+
 /// Runs a scenario in this world; answers what was wrong.
 fn hold(world: &mut World, scenario: &Scenario) -> Option<Finding> {
-    RUNNING.set(true);
-    let ran = catch_unwind(AssertUnwindSafe(|| drive(world, scenario)));
-    RUNNING.set(false);
-    match ran {
+    match caught(|| drive(world, scenario)) {
         Ok(driven) => driven.err(),
-        Err(payload) => Some(panicked(world, payload.as_ref())),
+        Err(why) => {
+            let sentence = format!("{} panicked: {why}", world.turn());
+            Some(Finding { at: world.now(), kind: Kind::Panic, sentence })
+        }
     }
+}
+
+/// Does something in which a panic is a finding; answers what it said, and where it was.
+pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    RUNNING.set(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    RUNNING.set(false);
+    done.map_err(|payload| said(payload.as_ref()))
 }
 
 fn report(world: World, finding: Option<Finding>) -> Report {
@@ -113,11 +132,10 @@ fn drive(world: &mut World, scenario: &Scenario) -> Result<(), Finding> {
     Ok(())
 }
 
-fn panicked(world: &World, payload: &(dyn Any + Send)) -> Finding {
+fn said(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let text = text.or(payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
     let place = PANICKED_AT.with(|at| at.borrow_mut().take());
     let place = place.map_or(String::new(), |place| format!(" ({place})"));
-    let sentence = format!("{} panicked: {text}{place}", world.turn());
-    Finding { at: world.now(), kind: Kind::Panic, sentence }
+    format!("{text}{place}")
 }
