@@ -114,14 +114,16 @@ fn row(name: &str, sample: &Sample) -> String {
         );
     }
     let [median, p99] = sample.quantile_intervals([50, 99]);
+    // One observation does not say how sure one may be of it.
+    let interval = |it| if sample.len() > 1 { between(it) } else { "–".to_owned() };
     let value = |percent| sample.quantile(percent).map_or("–".into(), number);
     format!(
         "<tr><th scope=\"row\">{name}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
         sample.len(),
         value(50),
-        between(median),
+        interval(median),
         value(99),
-        between(p99),
+        interval(p99),
         number(sample.quantile(100).expect("a sample of some")),
     )
 }
@@ -157,7 +159,7 @@ fn shares(measures: &Measures) -> String {
     for (goal, share) in &measures.goals {
         add(&format!("look-ups that found: {goal}"), *share);
     }
-    html + "</tbody></table></div>"
+    if html.contains("<td>") { html + "</tbody></table></div>" } else { String::new() }
 }
 
 fn plots(measures: &Measures) -> String {

@@ -205,9 +205,9 @@
     nodes.forEach(({ group, title, note }, host) => {
       const state = last(states[host], now), runs = Boolean(state && state[1]);
       const name = "host" + (host < n ? "" : " other") + (runs ? "" : " off") + (hit.has(host) ? " hit" : "");
-      const where = state && state[2] ? state[2] : "offline";
+      const where = state && state[2] ? state[2] : "not reachable";
       if (group.getAttribute("class") !== name) group.setAttribute("class", name);
-      const words = `host ${host}, ${runs ? "running" : "not running"}, at ${where}, id ${run.ids[host].slice(0, 16)}…`;
+      const words = `host ${host}, ${runs ? "running" : "not running"}, ${where === "not reachable" ? "" : "at "}${where}, id ${run.ids[host].slice(0, 16)}…`;
       if (title.textContent !== words) title.textContent = words;
       if (note && note.textContent !== where.split(" ")[0]) note.textContent = where.split(" ")[0];
       if (host < n) { rows[host].classList.toggle("off", !runs); columns[host].classList.toggle("off", !runs); }
