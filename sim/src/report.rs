@@ -18,6 +18,7 @@ use measures::Observation;
 /// [`playback::of`] says of the only run.
 #[must_use]
 pub fn page(results: &Results, command: &str, playback: Option<&Json>) -> String {
-    let observations: Vec<_> = results.runs().map(|(key, rows)| Observation::of(key, rows)).collect();
+    let observations: Vec<_> =
+        results.runs().map(|(key, rows)| Observation::of(key, rows)).collect();
     page::write(&observations, &results.manifest().json(), command, playback)
 }

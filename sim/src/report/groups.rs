@@ -45,8 +45,7 @@ fn section(id: &str, title: &str, note: &str, groups: Groups<'_>) -> String {
     groups.sort_by(|a, b| a.0.cmp(&b.0));
     let groups: Vec<(String, Measures)> =
         groups.into_iter().map(|(name, runs)| (name, Measures::of(&runs))).collect();
-    let mut html =
-        format!("<section aria-labelledby=\"by-{id}\"><h2 id=\"by-{id}\">{title}</h2>");
+    let mut html = format!("<section aria-labelledby=\"by-{id}\"><h2 id=\"by-{id}\">{title}</h2>");
     html.push_str(&table(id, title, &groups));
     html.push_str("<div class=\"plots\">");
     for (measure, what, pick) in MEASURES {
@@ -60,10 +59,10 @@ fn section(id: &str, title: &str, note: &str, groups: Groups<'_>) -> String {
         0 => String::new(),
         left => format!(" {left} smaller groups are left out."),
     };
-    let _ = write!(
+    let _ = writeln!(
         html,
         "</div><p class=\"note\">{note}Bars are as in the summary; one that ends at the right edge \
-         may end at never.{left}</p></section>\n"
+         may end at never.{left}</p></section>"
     );
     html
 }

@@ -211,10 +211,8 @@ fn ticks(svg: &mut String, axis: Axis, x: &str, bottom: f64) {
         );
     }
     let (middle, low) = ((axis.left + RIGHT) / 2.0, bottom + HEIGHT - BOTTOM - 8.0);
-    let _ = write!(
-        svg,
-        r#"<text class="name" x="{middle}" y="{low}" text-anchor="middle">{x}</text>"#
-    );
+    let _ =
+        write!(svg, r#"<text class="name" x="{middle}" y="{low}" text-anchor="middle">{x}</text>"#);
 }
 
 impl Axis {
