@@ -3,16 +3,23 @@
 //! secp256k1 by k256; the feature `libsecp256k1` swaps in the C library; both give the same bytes.
 
 use std::fmt;
+use std::sync::Arc;
 
 #[cfg(not(feature = "libsecp256k1"))]
-use self::k256 as curve;
+use self::k256 as plain;
 #[cfg(feature = "libsecp256k1")]
-use self::libsecp256k1 as curve;
+use self::libsecp256k1 as plain;
+#[cfg(not(feature = "remembered-keys"))]
+use self::plain as curve;
+#[cfg(feature = "remembered-keys")]
+use self::remembered as curve;
 
 pub mod bls;
 pub mod k256;
 #[cfg(feature = "libsecp256k1")]
 pub mod libsecp256k1;
+#[cfg(feature = "remembered-keys")]
+pub mod remembered;
 
 /// Why bytes are no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +48,22 @@ impl std::error::Error for KeyError {}
 
 /// The secret key of a node: what its record is signed with. Erased from memory when dropped.
 #[derive(Clone)]
-pub struct SecretKey(curve::Secret);
+pub struct SecretKey(Held);
+
+/// Where a secret key is.
+#[derive(Clone)]
+enum Held {
+    Here(curve::Secret),
+    Elsewhere(PublicKey, Arc<dyn Holder>),
+}
+
+/// Whoever computes with a secret key in the key's stead: the key itself need not be here.
+pub trait Holder: Send + Sync {
+    /// As [`SecretKey::sign`].
+    fn sign(&self, digest: &[u8; 32]) -> Signature;
+    /// As [`SecretKey::agree`].
+    fn agree(&self, with: &Point) -> [u8; 33];
+}
 
 /// The public key of a node: 33 bytes, SEC1 compressed, known to be on the curve.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,19 +84,32 @@ impl SecretKey {
     /// # Errors
     /// [`KeyError::ScalarOutOfRange`].
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, KeyError> {
-        curve::Secret::from_bytes(bytes).map(Self).ok_or(KeyError::ScalarOutOfRange)
+        let secret = curve::Secret::from_bytes(bytes).ok_or(KeyError::ScalarOutOfRange)?;
+        Ok(Self(Held::Here(secret)))
+    }
+
+    /// The key that belongs to `public_key`, with which `holder` computes.
+    #[must_use]
+    pub fn held_by(public_key: PublicKey, holder: Arc<dyn Holder>) -> Self {
+        Self(Held::Elsewhere(public_key, holder))
     }
 
     /// The public key that belongs to it.
     #[must_use]
     pub fn public_key(&self) -> PublicKey {
-        PublicKey(self.0.public_key())
+        match &self.0 {
+            Held::Here(secret) => PublicKey(secret.public_key()),
+            Held::Elsewhere(public_key, _) => *public_key,
+        }
     }
 
     /// Signs a 32-byte digest: RFC 6979 (HMAC-SHA-256), low S. The same input, the same bytes.
     #[must_use]
     pub fn sign(&self, digest: &[u8; 32]) -> Signature {
-        Signature(self.0.sign(digest))
+        match &self.0 {
+            Held::Here(secret) => Signature(secret.sign(digest)),
+            Held::Elsewhere(_, holder) => holder.sign(digest),
+        }
     }
 
     /// Signs so that the key can be recovered: r ‖ s ‖ v, v being 0 or 1.
@@ -92,7 +127,10 @@ impl SecretKey {
     /// "Identity-specific cryptography").
     #[must_use]
     pub fn agree(&self, with: &Point) -> [u8; 33] {
-        self.0.agree(&with.0)
+        match &self.0 {
+            Held::Here(secret) => secret.agree(&with.0),
+            Held::Elsewhere(_, holder) => holder.agree(with),
+        }
     }
 }
 

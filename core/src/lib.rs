@@ -23,6 +23,7 @@ pub mod planted;
 #[cfg(not(feature = "planted"))]
 mod planted;
 pub mod record;
+pub mod recording;
 pub mod time;
 mod wire;
 

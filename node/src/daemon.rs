@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::future::pending;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +16,10 @@ use stayfound_core::discovery::{Answer, Ask, Talk};
 use stayfound_core::keys::PublicKey;
 use stayfound_core::mesh::LinkId;
 use stayfound_core::node::{Config, Counter, Event, Input, Node, Output, step};
+use stayfound_core::recording::End;
 use stayfound_core::time::{Mono, Wall};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -29,6 +32,7 @@ use crate::interfaces::{self, Change};
 use crate::link::endpoint::Endpoint;
 use crate::link::handle::Link;
 use crate::link::report::{Failure, Report};
+use crate::recording::{Recording, Tape};
 use crate::socket::{self, Batch, Inbox, Outbox, Port, Split};
 use crate::status::{Counters, Status};
 use crate::store::Store;
@@ -68,6 +72,8 @@ pub(crate) struct Outlets {
 /// Everything that a running node consists of.
 pub(crate) struct Daemon {
     node: Node,
+    /// What records it, if anything does.
+    tape: Option<Tape>,
     /// Our own key.
     own: PublicKey,
     started: (Instant, Wall),
@@ -112,20 +118,21 @@ impl Daemon {
     pub(crate) async fn start(
         config: Config,
         listen: SocketAddr,
-        store: Box<dyn Store>,
+        (store, recording): (Box<dyn Store>, Option<Recording>),
         talks: Talks,
         commands: mpsc::UnboundedReceiver<Command>,
     ) -> Result<Self, MeshError> {
         let own = config.key.public_key();
         let (writer, rows) = Writer::start(store).await.map_err(MeshError::Store)?;
-        let opened = match Opened::new(config, listen, &rows).await {
+        let opened = match Opened::new(config, listen, &rows, recording).await {
             Ok(opened) => opened,
             Err(error) => {
                 writer.close().await.map_err(MeshError::Store)?;
                 return Err(error);
             }
         };
-        let Opened { node, started, endpoint, reports, split, port, addresses, changes } = opened;
+        let Opened { node, tape, started, endpoint, reports, split, port, addresses, changes } =
+            opened;
         let local = port.local();
         let inbox = split.as_ref().map(|split| split.inbox.clone()).unwrap_or_default();
         let counters = Counters::default();
@@ -136,6 +143,7 @@ impl Daemon {
         };
         let mut daemon = Self {
             node,
+            tape,
             own,
             started,
             wake_at: None,
@@ -185,9 +193,11 @@ impl Daemon {
             }
         };
         debug!("stopping");
-        let Self { endpoint, reports, outbox, links, writer, commands, .. } = self;
+        let Self { endpoint, reports, outbox, links, writer, commands, tape, .. } = self;
         drop((reports, outbox, links));
-        let (stored, ()) = tokio::join!(writer.close(), endpoint.close());
+        let recorded = spawn_blocking(move || tape.map(|mut tape| tape.end(End::Stopped)));
+        let (stored, (), recorded) = tokio::join!(writer.close(), endpoint.close(), recorded);
+        recorded.unwrap_or_else(|panicked| resume_unwind(panicked.into_panic()));
         drop(commands); // last: whoever watches it learns that everything has ended
         stored.map_err(MeshError::Store).and(ended)
     }
@@ -388,7 +398,13 @@ impl Daemon {
         let now = Mono(u64::try_from(now.as_nanos()).expect("584 years have not passed"));
         let mut shows = !is_frequent(&input);
         let mut outputs = std::mem::take(&mut self.outputs);
+        if let Some(tape) = &mut self.tape {
+            tape.input(now, &input);
+        }
         self.wake_at = step(&mut self.node, now, input, |output| outputs.push(output));
+        if let Some(tape) = &mut self.tape {
+            tape.outcome(&outputs, self.wake_at);
+        }
         // A hello says nothing to the application if the peer was linked before, but shows a link.
         shows |= matches!(input, Input::LinkBytes { .. }) && !outputs.is_empty();
         for output in outputs.drain(..) {
@@ -524,8 +540,8 @@ mod tests {
             Config { key, manifest, external: Vec::new(), hints: Vec::new(), discovery: None };
         let (commands, receiver) = mpsc::unbounded_channel();
         let listen = (Ipv4Addr::LOCALHOST, 0).into();
-        let store = Box::new(MemoryStore::default());
-        let daemon = Daemon::start(config, listen, store, Talks::default(), receiver).await;
+        let store: Box<dyn Store> = Box::new(MemoryStore::default());
+        let daemon = Daemon::start(config, listen, (store, None), Talks::default(), receiver).await;
         (daemon.expect("starts"), commands)
     }
 

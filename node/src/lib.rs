@@ -13,6 +13,7 @@ pub mod keyfile;
 pub mod keystore;
 pub mod link;
 pub mod mesh;
+pub mod recording;
 pub mod status;
 pub mod store;
 pub mod talk;

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::daemon::{Command, Daemon};
 use crate::error::MeshError;
+use crate::recording::Recording;
 use crate::status::Status;
 use crate::store::{MemoryStore, Store};
 use crate::talk::{TalkRequest, Talks};
@@ -27,6 +28,7 @@ pub struct Builder {
     listen: SocketAddr,
     store: Box<dyn Store>,
     talks: Talks,
+    recording: Option<Recording>,
 }
 
 /// A running node: one operator's member of the mesh. Dropping it stops the node without waiting;
@@ -104,18 +106,26 @@ impl Builder {
         self
     }
 
+    /// Records everything that happens to the node, so that it can be replayed. What is recorded is
+    /// private, but for the secret key, which is not recorded: see `docs/replay.md`.
+    #[must_use]
+    pub fn record(mut self, recording: Recording) -> Self {
+        self.recording = Some(recording);
+        self
+    }
+
     /// Loads the store, binds the socket and starts the node within the current tokio runtime.
     ///
     /// # Errors
     /// [`MeshError`]; nothing runs then.
     pub async fn start(self) -> Result<Mesh, MeshError> {
-        let Self { mut config, listen, store, mut talks } = self;
+        let Self { mut config, listen, store, mut talks, recording } = self;
         if let Some(settings) = &mut config.discovery {
             settings.protocols.extend(talks.protocols().cloned());
         }
         let (commands, receiver) = mpsc::unbounded_channel();
         talks.answer_through(commands.downgrade());
-        let daemon = Daemon::start(config, listen, store, talks, receiver).await?;
+        let daemon = Daemon::start(config, listen, (store, recording), talks, receiver).await?;
         let outlets = daemon.outlets();
         Ok(Mesh {
             commands,
@@ -142,6 +152,7 @@ impl Mesh {
             listen: (Ipv4Addr::UNSPECIFIED, DEFAULT_PORT).into(),
             store: Box::new(MemoryStore::default()),
             talks: Talks::default(),
+            recording: None,
         }
     }
 

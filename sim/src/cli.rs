@@ -13,6 +13,8 @@ mod merge;
 mod mutants;
 mod outcome;
 mod progress;
+mod record;
+mod replay;
 mod report;
 mod run;
 mod schema;
@@ -56,6 +58,12 @@ enum Command {
     /// Print what happened
     #[command(after_help = help(trace::EXAMPLES))]
     Trace(trace::Arguments),
+    /// Record a node of a run, as production would
+    #[command(after_help = help(record::EXAMPLES))]
+    Record(record::Arguments),
+    /// Give the core what happened to a node, in production say, and see whether it does the same
+    #[command(after_help = replay::EXAMPLES)]
+    Replay(replay::Arguments),
     /// Print a scenario as text, with everything written out
     #[command(after_help = show::EXAMPLES)]
     Show(show::Arguments),
@@ -87,6 +95,8 @@ pub(crate) fn main(cli: &Cli) -> ExitCode {
         Command::Shrink(arguments) => shrink::main(arguments),
         Command::Blame(arguments) => blame::main(arguments),
         Command::Trace(arguments) => trace::main(arguments),
+        Command::Record(arguments) => record::main(arguments),
+        Command::Replay(arguments) => replay::main(arguments),
         Command::Show(arguments) => show::main(arguments),
         Command::Sweep(arguments) => sweep::main(arguments),
         Command::Merge(arguments) => merge::main(arguments),

@@ -8,8 +8,9 @@ use std::time::Duration;
 use stayfound_core::chance::{Chance, Stream};
 use stayfound_core::cluster::Manifest;
 use stayfound_core::database::Row;
-use stayfound_core::node::{Config, Counter, Node};
+use stayfound_core::node::{Config, Counter, LinkId, Node};
 use stayfound_core::record::Scope;
+use stayfound_core::recording::Recorder;
 use stayfound_core::time::Wall;
 
 use crate::adversary::{Adversary, Persona, Traitor};
@@ -21,11 +22,14 @@ mod clock;
 mod disk;
 
 use clock::Clock;
-pub(crate) use disk::Disk;
 pub use disk::DiskSpeed;
+pub(crate) use disk::{Disk, UNSYNCED_MAX};
 
 /// The wall clock of every host when the world begins: 2026-01-01T00:00:00Z.
 pub const EPOCH: Wall = Wall(1_767_225_600_000);
+
+/// What recordings say made them.
+const MADE_BY: &str = concat!("stayfound-sim ", env!("CARGO_PKG_VERSION"));
 
 /// How late a process may hear of a change of its host's interfaces.
 pub(crate) const NOTICE_MAX: Duration = Duration::from_millis(200);
@@ -80,6 +84,8 @@ pub(crate) struct Host {
     pub(crate) told_at: Moment,
     pub(crate) notices: Stream,
     pub(crate) counts: BTreeMap<Counter, u64>,
+    /// Of each of its processes, if they are recorded.
+    pub(crate) recordings: Option<Vec<Vec<u8>>>,
 }
 
 /// A running node.
@@ -94,6 +100,8 @@ pub(crate) struct Process {
     pub(crate) halt: Option<Halt>,
     /// What waits until it goes on.
     pub(crate) waiting: Vec<Waiting>,
+    /// What makes a recording of it.
+    pub(crate) recorder: Option<Recorder>,
 }
 
 /// Why a process does nothing.
@@ -139,12 +147,21 @@ impl Host {
         let wall = self.wall(now);
         let stored: Vec<Row> = self.disk.rows().cloned().collect();
         let clock = Clock::started(now, self.drift);
-        let node = Node::new(self.config.clone(), seed, clock.mono(now), wall, &stored)
+        let mut config = self.config.clone();
+        let recorder = self.recordings.as_mut().map(|recordings| {
+            let mut recording = Vec::new();
+            let times = (clock.mono(now), wall);
+            let recorder =
+                Recorder::start(MADE_BY, &mut config, seed, times, &stored, &mut recording);
+            recordings.push(recording);
+            recorder
+        });
+        let node = Node::new(config, seed, clock.mono(now), wall, &stored)
             .unwrap_or_else(|error| panic!("the scenario's configuration is wrong: {error}"));
         self.told_at = now;
         let number = self.starts;
         let (wake_at, halt, waiting) = (None, None, Vec::new());
-        self.process.insert(Process { number, node, clock, wake_at, halt, waiting })
+        self.process.insert(Process { number, node, clock, wake_at, halt, waiting, recorder })
     }
 
     /// What its wall clock shows.
@@ -251,8 +268,8 @@ impl Host {
 }
 
 impl Process {
-    /// It goes on: answers what it has not been told, and when it is to be woken, if that changed.
-    pub(crate) fn resume(&mut self, now: Moment) -> (Vec<Waiting>, Option<Moment>) {
+    /// It goes on, and is to be told what is waiting: answers when it is to be woken, if that changed.
+    pub(crate) fn resume(&mut self, now: Moment) -> Option<Moment> {
         let slept = match self.halt.take().expect("it was halted") {
             Halt::Paused => None,
             Halt::Suspended(since) => Some(since),
@@ -263,7 +280,18 @@ impl Process {
         }
         let wake_at = deadline.map(|mono| self.clock.moment(mono));
         self.wake_at = wake_at.or(self.wake_at);
-        (std::mem::take(&mut self.waiting), wake_at)
+        wake_at
+    }
+
+    /// The next thing that it has not been told.
+    pub(crate) fn next_waiting(&mut self) -> Option<Waiting> {
+        (!self.waiting.is_empty()).then(|| self.waiting.remove(0))
+    }
+
+    /// Whether it has not been told yet that this link is closed.
+    pub(crate) fn is_to_hear_of_the_end_of(&self, link: LinkId) -> bool {
+        let ends = |it: &Waiting| matches!(it, Waiting::Arrival(Arrival::Closed(closed)) if *closed == link);
+        self.waiting.iter().any(ends)
     }
 
     /// How many datagrams its socket holds.

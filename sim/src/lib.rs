@@ -16,6 +16,7 @@ pub mod network;
 pub mod observe;
 pub mod oracle;
 pub mod queue;
+pub mod replay;
 pub mod report;
 pub mod results;
 pub mod run;
@@ -26,4 +27,6 @@ pub mod sweep;
 pub mod table;
 pub mod trace;
 pub mod validate;
+#[cfg(target_family = "wasm")]
+pub mod wasm;
 pub mod world;

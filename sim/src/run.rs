@@ -5,8 +5,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 
+#[cfg(feature = "remembered-keys")]
+use stayfound_core::keys::remembered::remembering;
 use stayfound_core::node::Counter;
 
+use crate::event::HostId;
 use crate::moment::Moment;
 use crate::observe::Observed;
 use crate::oracle::{Finding, Kind};
@@ -19,6 +22,12 @@ thread_local! {
     static RUNNING: Cell<bool> = const { Cell::new(false) };
     /// Where the last panic of this thread happened, if somebody keeps it: see [`note_panic`].
     static PANICKED_AT: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Without the feature nothing is remembered.
+#[cfg(not(feature = "remembered-keys"))]
+fn remembering<R>(work: impl FnOnce() -> R) -> R {
+    work()
 }
 
 /// How a run went.
@@ -45,6 +54,12 @@ pub fn note_panic(info: &PanicHookInfo<'_>) -> bool {
 /// Runs a scenario.
 #[must_use]
 pub fn run(scenario: &Scenario, trace: Trace) -> Report {
+    remembering(|| run_plainly(scenario, trace))
+}
+
+/// [`run`] with nothing remembered from other nodes and runs: slower, and otherwise the same.
+#[must_use]
+pub fn run_plainly(scenario: &Scenario, trace: Trace) -> Report {
     let mut world = World::new(&scenario.setup, &scenario.chance(), trace);
     let finding = hold(&mut world, scenario);
     report(world, finding)
@@ -54,22 +69,42 @@ pub fn run(scenario: &Scenario, trace: Trace) -> Report {
 /// is that of [`run`].
 #[must_use]
 pub fn observe(scenario: &Scenario, events: bool) -> (Report, Observed) {
+    remembering(|| {
+        let mut world = World::new(&scenario.setup, &scenario.chance(), Trace::default());
+        world.watch(events);
+        let finding = hold(&mut world, scenario);
+        let observed = world.observed().expect("it was watched");
+        (report(world, finding), observed)
+    })
+}
+
+/// Runs a scenario and records every process of a host.
+#[must_use]
+pub fn record(scenario: &Scenario, host: HostId) -> (Report, Vec<Vec<u8>>) {
     let mut world = World::new(&scenario.setup, &scenario.chance(), Trace::default());
-    world.watch(events);
+    world.record(host);
     let finding = hold(&mut world, scenario);
-    let observed = world.observed().expect("it was watched");
-    (report(world, finding), observed)
+    let recordings = world.recordings(host);
+    (report(world, finding), recordings)
 }
 
 /// Runs a scenario in this world; answers what was wrong.
 fn hold(world: &mut World, scenario: &Scenario) -> Option<Finding> {
-    RUNNING.set(true);
-    let ran = catch_unwind(AssertUnwindSafe(|| drive(world, scenario)));
-    RUNNING.set(false);
-    match ran {
+    match caught(|| drive(world, scenario)) {
         Ok(driven) => driven.err(),
-        Err(payload) => Some(panicked(world, payload.as_ref())),
+        Err(why) => {
+            let sentence = format!("{} panicked: {why}", world.turn());
+            Some(Finding { at: world.now(), kind: Kind::Panic, sentence })
+        }
     }
+}
+
+/// Does something in which a panic is a finding; answers what it said, and where it was.
+pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    RUNNING.set(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    RUNNING.set(false);
+    done.map_err(|payload| said(payload.as_ref()))
 }
 
 fn report(world: World, finding: Option<Finding>) -> Report {
@@ -97,11 +132,10 @@ fn drive(world: &mut World, scenario: &Scenario) -> Result<(), Finding> {
     Ok(())
 }
 
-fn panicked(world: &World, payload: &(dyn Any + Send)) -> Finding {
+fn said(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let text = text.or(payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
     let place = PANICKED_AT.with(|at| at.borrow_mut().take());
     let place = place.map_or(String::new(), |place| format!(" ({place})"));
-    let sentence = format!("{} panicked: {text}{place}", world.turn());
-    Finding { at: world.now(), kind: Kind::Panic, sentence }
+    format!("{text}{place}")
 }

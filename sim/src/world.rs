@@ -9,6 +9,7 @@ use stayfound_core::cluster::OperatorIndex;
 use stayfound_core::discovery::{Answer, Ask};
 use stayfound_core::node::{Config, Counter, Event as Told, Input, LinkId, Node, Output, Ticket};
 use stayfound_core::record::{NodeId, Signed};
+use stayfound_core::recording::End;
 use stayfound_core::step;
 
 use crate::adversary::{Adversary, PAUSE_MAX, Persona, Traitor};
@@ -136,6 +137,7 @@ impl World {
                     told_at: Moment::default(),
                     notices: label("notices"),
                     counts: BTreeMap::new(),
+                    recordings: None,
                 },
             );
             let id = world.network.add(host.config.key.public_key(), chance);
@@ -179,6 +181,26 @@ impl World {
         let at: Vec<_> = self.hosts.iter().map(Host::addresses).collect();
         let operators = self.oracle.operators();
         self.observer = Some(Box::new(Observer::new(&ids, &at, operators, events)));
+    }
+
+    /// Records every process of a host from now on.
+    ///
+    /// # Panics
+    /// If one runs.
+    pub fn record(&mut self, host: HostId) {
+        assert!(self.hosts[host.0].process.is_none(), "too late to record");
+        self.hosts[host.0].recordings.get_or_insert_default();
+    }
+
+    /// The recordings of a host's processes, in order, when nothing more is to happen.
+    pub fn recordings(&mut self, host: HostId) -> Vec<Vec<u8>> {
+        let host = &mut self.hosts[host.0];
+        let mut recordings = host.recordings.take().unwrap_or_default();
+        let running = host.process.as_mut().and_then(|process| process.recorder.take());
+        if let Some((recorder, recording)) = running.zip(recordings.last_mut()) {
+            recorder.end(End::Stopped, recording);
+        }
+        recordings
     }
 
     /// What was measured, when nothing more is to happen; `None` if nobody watched.
@@ -430,7 +452,9 @@ impl World {
             | What::Snapshot => true,
             What::Load(roster) => {
                 let mut named = roster.hosts().chain([fault.host]);
-                named.all(|host| self.is_operator(host))
+                // Nobody answers for a process that is halted: whoever has it load says so later.
+                let answers = host.process.as_ref().is_none_or(|process| process.halt.is_none());
+                answers && named.all(|host| self.is_operator(host))
             }
             What::Lie(_) | What::Missee(_) => self.is_operator(fault.host),
         }
@@ -559,12 +583,13 @@ impl World {
     fn resume(&mut self, id: HostId) -> Result<(), Finding> {
         let now = self.now;
         let process = self.process(id);
-        let (number, (waiting, wake_at)) = (process.number, process.resume(now));
+        let (number, wake_at) = (process.number, process.resume(now));
         if let Some(at) = wake_at {
             self.queue.push(at, Event::Local { host: id, process: number, what: Local::Wake });
         }
         self.network.halted(id, false, now, &mut self.queue);
-        for waiting in waiting {
+        // What is told later waits there: of it the node knows nothing when it answers to this.
+        while let Some(waiting) = self.process(id).next_waiting() {
             match waiting {
                 Waiting::Local(what) => self.feed(id, what.input())?,
                 Waiting::Arrival(what) => self.arrive(id, &what)?,
@@ -730,10 +755,18 @@ impl World {
         self.trace.event(self.now, id, || input_in_words(&input));
         self.trace.input(&input);
         self.look_at_event(id, |stamp, ends| happening::input(stamp, &input, ends));
-        let process = self.hosts[id.0].process.as_mut().expect("only what runs is fed");
+        let Host { process, recordings, .. } = &mut self.hosts[id.0];
+        let process = process.as_mut().expect("only what runs is fed");
+        let mut recording = recordings.as_mut().and_then(|all| all.last_mut());
         let mut outputs = std::mem::take(&mut self.outputs);
         let mono = process.clock.mono(self.now);
+        if let Some((recorder, recording)) = process.recorder.as_mut().zip(recording.as_mut()) {
+            recorder.input(mono, &input, recording);
+        }
         let next = step(&mut process.node, mono, input, |output| outputs.push(output));
+        if let Some((recorder, recording)) = process.recorder.as_mut().zip(recording) {
+            recorder.outcome(&outputs, next, recording);
+        }
         let wake_at = next.map(|next| process.clock.moment(next).max(self.now));
         if wake_at != process.wake_at {
             process.wake_at = wake_at;
@@ -772,11 +805,11 @@ impl World {
                     observer.frame(id, Way::Sent, bytes.len());
                 }
                 let said = self.network.say((id, link), bytes, now, &mut self.queue);
-                said.map_err(|_| self.misuse(id, link, "says something on"))?;
+                said.or_else(|_| self.misuse(id, link, "says something on"))?;
             }
             Output::Close { link, .. } => {
                 let closed = self.network.close((id, link), now, &mut self.queue);
-                closed.map_err(|_| self.misuse(id, link, "closes"))?;
+                closed.or_else(|_| self.misuse(id, link, "closes"))?;
                 self.oracle.link_closed(now, id, link);
             }
             Output::Persist { ticket, row } => {
@@ -879,9 +912,15 @@ impl World {
         }
     }
 
-    fn misuse(&self, host: HostId, link: LinkId, does: &str) -> Finding {
+    /// A node does something to a link that is not open: wrong, unless it could not know yet.
+    fn misuse(&self, host: HostId, link: LinkId, does: &str) -> Result<(), Finding> {
+        let process = self.hosts[host.0].process.as_ref();
+        if process.is_some_and(|process| process.is_to_hear_of_the_end_of(link)) {
+            return Ok(());
+        }
         let name = self.oracle.name(host);
-        Finding::safety(self.now, format!("{name} {does} link {}, which is not open", link.0))
+        let sentence = format!("{name} {does} link {}, which is not open", link.0);
+        Err(Finding::safety(self.now, sentence))
     }
 
     fn observe(&mut self, id: HostId) -> Result<(), Finding> {

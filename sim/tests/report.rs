@@ -48,12 +48,12 @@ fn a_page_needs_nothing_else_and_is_the_same_each_time() {
 #[test]
 fn a_page_of_tables_has_their_runs_and_no_playback() {
     let home = TempDir::new().unwrap();
-    let done = simulate(home.path(), &["run", "--seeds", "2..5", "--quiet", "--out", "tables"]);
+    let done = simulate(home.path(), &["run", "--seeds", "2..4", "--quiet", "--out", "tables"]);
     assert!(done.status.success(), "{done:?}");
     let done = simulate(home.path(), &["report", "tables", "--out", "it.html"]);
     assert!(done.status.success(), "{done:?}");
     let page = fs::read_to_string(home.path().join("it.html")).unwrap();
-    assert!(page.contains("<b>3 of 3</b>") && !page.contains("id=\"recording\""));
+    assert!(page.contains("<b>2 of 2</b>") && !page.contains("id=\"recording\""));
     assert!(page.contains("stayfound-sim report tables --out it.html"));
     // Results that somebody changed are not shown.
     fs::write(home.path().join("tables/nodes.csv"), "scenario,seed\n").unwrap();
@@ -69,8 +69,8 @@ fn bad_input_is_told_what_to_do() {
     let with = |first: &[&'static str]| [first, &out].concat();
     fails(home.path(), &with(&["report"]), 2, "--seed N or --scenario FILE");
     fails(home.path(), &with(&["report", "empty"]), 74, "`run --out` or `merge --out`");
-    fails(home.path(), &with(&["report", "empty", "--seed", "1"]), 2, "cannot be used with");
-    fails(home.path(), &["report", "--seed", "1"], 2, "--out <FILE>");
-    fails(home.path(), &["report", "--seed", "1", "--out", "empty"], 2, "names a file");
-    fails(home.path(), &["report", "--seed", "1", "--out", "none/it.html"], 74, "cannot write");
+    fails(home.path(), &with(&["report", "empty", "--seed", "7"]), 2, "cannot be used with");
+    fails(home.path(), &["report", "--seed", "7"], 2, "--out <FILE>");
+    fails(home.path(), &["report", "--seed", "7", "--out", "empty"], 2, "names a file");
+    fails(home.path(), &["report", "--seed", "7", "--out", "none/it.html"], 74, "cannot write");
 }

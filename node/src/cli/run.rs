@@ -2,8 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::panic::resume_unwind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -25,6 +26,7 @@ use super::{Failure, LAST_WITHIN, silence, stop_requested};
 use crate::cluster::{Kind, Verdicts};
 use crate::config::{Checked, Config, ConfigError, Demand, Hint, Source, parse_address};
 use crate::mesh::Mesh;
+use crate::recording::Recording;
 use crate::status::{Status, name};
 
 /// Run the node of one operator, from charon's own files.
@@ -67,6 +69,13 @@ pub(super) struct Arguments {
     /// Take no part in discv5: operators are found through one another alone
     #[arg(long, conflicts_with = "boot")]
     no_discovery: bool,
+    /// Record everything that happens to the node in this file, which must be new, so that
+    /// stayfound-sim replay can repeat it. It shows what was said and heard; the key is not in it
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// How many MiB the recording may get; then it ends, and the node goes on
+    #[arg(long, value_name = "MIB", default_value = "256", requires = "record")]
+    record_limit: NonZeroU32,
     /// Print the start and each change as a line of JSON on standard output, beside the log on
     /// standard error
     #[arg(long)]
@@ -114,6 +123,11 @@ Examples:
     stayfound run --lock .charon/cluster-lock.json --key .charon/charon-enr-private-key \\
       --data-dir /var/lib/stayfound --external 192.0.2.1:40000
 
+  Recorded, so that stayfound-sim replay can repeat what happened (docs/replay.md says what a
+  recording shows):
+    stayfound run --lock .charon/cluster-lock.json --key .charon/charon-enr-private-key \
+      --data-dir /var/lib/stayfound --record /var/tmp/node.recording
+
 Whoever starts for the first time knows nobody: give it a --hint or a --boot (what it has learned it
 keeps). Stops on Ctrl-C and SIGTERM. Reads the lock or manifest again on SIGHUP: whoever is no
 operator by it any more loses its link at once, and a file that is not as it must be changes nothing.
@@ -126,6 +140,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     tokio::pin!(stop);
     let Arguments { key, data_dir, listen, external, hints, boot, no_discovery, json, .. } =
         arguments;
+    let (record, record_limit) = (arguments.record, arguments.record_limit);
     let demand = match (arguments.no_verify, arguments.require_authorisation) {
         (true, _) => Demand::Nothing,
         (false, false) => Demand::Checks,
@@ -158,6 +173,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     for (operator, address) in &hints {
         builder = builder.hint(*operator, *address);
     }
+    if let Some(path) = record {
+        builder = builder.record(recording(&path, record_limit)?);
+    }
     let mesh = builder.start().await?;
     let status = mesh.status();
     let missed = move |lines| format!("{}\n", missed(lines, &status.borrow()));
@@ -179,6 +197,23 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Some(told) => told.and(Err(Failure::running("the node ended by itself"))),
     }
+}
+
+fn recording(path: &Path, limit: NonZeroU32) -> Result<Recording, Failure> {
+    let recording = Recording::create(path, u64::from(limit.get()) << 20).map_err(|why| {
+        let path = path.display();
+        Failure::usage(match why.kind() {
+            io::ErrorKind::AlreadyExists => {
+                format!("{path} is there already: --record needs the name of a new file")
+            }
+            _ => format!("{path} cannot be made for --record: {why}"),
+        })
+    })?;
+    warn!(
+        "recording to {}: whoever reads it learns all that this node says and hears, but not its key",
+        path.display()
+    );
+    Ok(recording)
 }
 
 /// Looks at everything, which may take minutes, on a thread on which that holds nothing up.

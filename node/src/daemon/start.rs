@@ -20,11 +20,13 @@ use crate::interfaces::{self, Change};
 use crate::link::Identity;
 use crate::link::endpoint::Endpoint;
 use crate::link::report::Report;
+use crate::recording::{Recording, Tape};
 use crate::socket::{self, Inbox, Port, Split};
 
 /// A node that knows nothing of its surroundings yet, and its surroundings.
 pub(super) struct Opened {
     pub(super) node: Node,
+    pub(super) tape: Option<Tape>,
     pub(super) started: (Instant, Wall),
     pub(super) endpoint: Endpoint,
     pub(super) reports: mpsc::Receiver<Report>,
@@ -36,9 +38,10 @@ pub(super) struct Opened {
 
 impl Opened {
     pub(super) async fn new(
-        config: Config,
+        mut config: Config,
         listen: SocketAddr,
         rows: &[Row],
+        recording: Option<Recording>,
     ) -> Result<Self, MeshError> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|_| MeshError::Randomness)?;
@@ -50,6 +53,10 @@ impl Opened {
             inbox: Arc::<Inbox>::default(),
         });
         let started = (Instant::now(), wall());
+        let times = (Mono(0), started.1);
+        // From here on the configuration's key is one that is noted down: the links have their own.
+        let tape =
+            recording.map(|recording| Tape::start(recording, &mut config, seed, times, rows));
         let node = Node::new(config, seed, Mono(0), started.1, rows).map_err(MeshError::Start)?;
 
         let bind = |error| MeshError::bind(listen, error);
@@ -65,7 +72,7 @@ impl Opened {
         };
         let (endpoint, reports) =
             Endpoint::start(port.clone(), identity, admitted).map_err(bind)?;
-        Ok(Self { node, started, endpoint, reports, split, port, addresses, changes })
+        Ok(Self { node, tape, started, endpoint, reports, split, port, addresses, changes })
     }
 }
 
