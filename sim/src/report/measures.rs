@@ -23,6 +23,8 @@ pub struct Measures {
     pub queries: Sample,
     /// Of each goal of look-ups, how many found what they were for, and how many there were.
     pub goals: BTreeMap<String, Share>,
+    /// Of each run, bytes per node and second, on links and in datagrams.
+    pub bytes: Sample,
     /// Of each run with look-ups, bytes per node and second, and how look-ups went.
     pub traffic: Vec<(f64, Share)>,
 }
@@ -92,6 +94,7 @@ impl Measures {
             false_dead: sample(|it| &it.false_dead),
             hops: sample(|it| &it.hops),
             queries: sample(|it| &it.queries),
+            bytes: Sample::new(observations.iter().filter_map(|it| Some(vec![bytes(&it.run)?]))),
             traffic: observations.iter().filter_map(|it| traffic(&it.run)).collect(),
             runs: observations.iter().map(|it| (it.key.clone(), it.run.clone())).collect(),
             goals,
@@ -149,8 +152,11 @@ fn false_dead(rows: &[LinkRow]) -> Vec<f64> {
     pairs.into_values().collect()
 }
 
+fn bytes(run: &RunRow) -> Option<f64> {
+    Some(run.datagram_bytes_per_node_s? + run.link_bytes_per_node_s?)
+}
+
 fn traffic(run: &RunRow) -> Option<(f64, Share)> {
-    let bytes = run.datagram_bytes_per_node_s? + run.link_bytes_per_node_s?;
     let share = Share { hits: run.lookups_found, of: run.lookups };
-    (share.of > 0).then_some((bytes, share))
+    (share.of > 0).then_some((bytes(run)?, share))
 }

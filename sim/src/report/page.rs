@@ -99,12 +99,13 @@ fn summary(measures: &Measures) -> String {
         ("false-dead, s per pair", &measures.false_dead),
         ("hops of a look-up", &measures.hops),
         ("requests of a look-up", &measures.queries),
+        ("bytes per node and second, of a run", &measures.bytes),
     ] {
         html.push_str(&row(name, sample));
     }
     html.push_str("</tbody></table></div>");
     html.push_str(&shares(measures));
-    html + "<p class=\"note\">Intervals of quantiles are percentile bootstraps (seeded) over runs, because what happens in one run depends on itself; of a single run, over its observations taken as independent, which is too narrow where they are not. Those of shares are Wilson's. A move that somebody did not come to know counts, as one that never came; p99 of few observations is their largest.</p></section>\n"
+    html + "<p class=\"note\">Intervals of quantiles are percentile bootstraps (seeded) over runs, because what happens in one run depends on itself; of a single run, over its observations taken as independent, which is too narrow where they are not. Those of shares are Wilson's. A move that somebody did not come to know before the next move of the same operator, or the end, counts as one that was never known; p99 of few observations is their largest.</p></section>\n"
 }
 
 fn row(name: &str, sample: &Sample) -> String {

@@ -296,7 +296,7 @@
   const shown = run.marks.length;
   by("thinned").textContent = `${run.sent} messages were sent between hosts` +
     (shown < run.sent ? `; thinned to ${shown} marks, each for all of one kind between two hosts in a short span (a larger mark for more)` : "") +
-    (run.every > 1 ? `, of which one in ${run.every} is left` : "") +
+    (run.every > 1 ? `, of which about one in ${run.every} is left` : "") +
     `. A mark leaves when it was sent and is on its way for ${FLIGHT} s of yours, whether it arrived or was lost` +
     (still.matches ? "; not shown, because reduced motion is asked for." : ".");
   // Where something has begun to happen, rather than an empty stage.
