@@ -109,6 +109,10 @@ for (const colorScheme of ["light", "dark"]) {
     await page.keyboard.press("ArrowLeft");
     assert.ok(Math.abs(await time(page) - stopped) < 1e-6, "← is a second back");
 
+    // Nothing covers an operator.
+    const top = await page.evaluate(() => [...document.querySelectorAll("#ring .host")].findIndex((it) => !it.classList.contains("other")));
+    assert.equal(top, recording.ids.length - recording.operators);
+
     // A click on a fault goes there.
     const fault = recording.faults.at(-1);
     await page.locator("#faults li:not(.finding) button").last().click();
@@ -151,7 +155,8 @@ for (const colorScheme of ["light", "dark"]) {
 for (const [name, width, height] of SCREENS) {
   const { page, wrong } = await open(many, width, height);
   assert.equal(await page.locator("#player").count(), 0);
-  assert.equal(await page.locator("svg.plot").count(), 6);
+  assert.equal(await page.locator("svg.plot").count(), 9);
+  assert.ok(await page.locator("[aria-label='By kind of fault'] tbody tr").count() > 5);
   assert.ok(await page.locator("svg.plot path.band").count() >= 3);
   assert.match(await page.locator("#verdict").innerText(), /^\d+ of \d+ runs/);
   assert.doesNotMatch(await page.locator("main").innerText(), /NaN|undefined|Infinity/);

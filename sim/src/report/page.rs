@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use serde_json::Value as Json;
 
-use super::measures::{Measures, Share};
+use super::groups;
+use super::measures::{Measures, Observation, Share};
 use super::plot::{self, Titles, count, number};
 use super::statistics::{Interval, Sample, wilson};
 
@@ -16,11 +17,12 @@ const NAMED: usize = 50;
 
 /// The whole file.
 pub(super) fn write(
-    measures: &Measures,
+    observations: &[Observation],
     manifest: &Json,
     command: &str,
     playback: Option<&Json>,
 ) -> String {
+    let measures = &Measures::of(&observations.iter().collect::<Vec<_>>());
     let what = subject(measures);
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -47,6 +49,7 @@ pub(super) fn write(
     }
     page.push_str(&summary(measures));
     page.push_str(&plots(measures));
+    page.push_str(&groups::sections(observations));
     page.push_str(&failures(measures));
     page.push_str(&origin(manifest, command));
     page.push_str("</main>\n");
@@ -81,10 +84,8 @@ fn verdict(measures: &Measures) -> String {
     let held = measures.held();
     let class = if held.hits == held.of { "good" } else { "bad" };
     format!(
-        "<p class=\"verdict {class}\" id=\"verdict\"><b>{} of {}</b> runs held everything that is owed; {} did not.</p>",
-        held.hits,
-        held.of,
-        held.of - held.hits
+        "<p class=\"verdict {class}\" id=\"verdict\"><b>{} of {}</b> runs held everything that is owed.</p>",
+        held.hits, held.of,
     )
 }
 
@@ -98,12 +99,13 @@ fn summary(measures: &Measures) -> String {
         ("false-dead, s per pair", &measures.false_dead),
         ("hops of a look-up", &measures.hops),
         ("requests of a look-up", &measures.queries),
+        ("bytes per node and second, of a run", &measures.bytes),
     ] {
         html.push_str(&row(name, sample));
     }
     html.push_str("</tbody></table></div>");
     html.push_str(&shares(measures));
-    html + "<p class=\"note\">Intervals of quantiles are percentile bootstraps (seeded) over runs, because what happens in one run depends on itself; of a single run, over its observations taken as independent, which is too narrow where they are not. Those of shares are Wilson's. A move that somebody did not come to know counts, as one that never came; p99 of few observations is their largest.</p></section>\n"
+    html + "<p class=\"note\">Intervals of quantiles are percentile bootstraps (seeded) over runs, because what happens in one run depends on itself; of a single run, over its observations taken as independent, which is too narrow where they are not. Those of shares are Wilson's. A move that somebody did not come to know before the next move of the same operator, or the end, counts as one that was never known; p99 of few observations is their largest.</p></section>\n"
 }
 
 fn row(name: &str, sample: &Sample) -> String {
@@ -127,7 +129,7 @@ fn row(name: &str, sample: &Sample) -> String {
     )
 }
 
-fn between(interval: Interval) -> String {
+pub(super) fn between(interval: Interval) -> String {
     format!("{} – {}", number(interval.low), number(interval.high))
 }
 
@@ -201,7 +203,7 @@ fn observed(sample: &Sample) -> String {
     }
 }
 
-fn figure(html: &mut String, title: &str, svg: &str, note: &str) {
+pub(super) fn figure(html: &mut String, title: &str, svg: &str, note: &str) {
     let _ = write!(
         html,
         "<figure><figcaption><b>{title}</b> <span>{note}</span></figcaption>{svg}</figure>"
@@ -243,7 +245,7 @@ fn origin(manifest: &Json, command: &str) -> String {
 }
 
 /// Text that is not taken for HTML.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let text = text.replace('&', "&amp;").replace('<', "&lt;");
     text.replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -88,8 +88,10 @@
     lines.push([a, b, line]);
   }
   const flying = Array.from({ length: MARKS }, () => make("circle", { r: 2.6, visibility: "hidden" }, ring));
-  const nodes = place.map(([x, y], host) => {
-    const operator = host < n;
+  // Operators last, so that nothing covers them.
+  const nodes = [];
+  for (const host of [...place.keys()].sort((a, b) => (a < n) - (b < n) || a - b)) {
+    const [x, y] = place[host], operator = host < n;
     const group = make("g", { class: operator ? "host" : "host other", id: `host-${host}` }, ring);
     const title = make("title", {}, group);
     make("circle", { class: "node", cx: x, cy: y, r: operator ? 10 : hosts > 60 ? 2.5 : 6 }, group);
@@ -100,8 +102,8 @@
       note = make("text", { x: x * out, y: y * out, class: "addr" }, group);
       note.style.textAnchor = x > 40 ? "start" : x < -40 ? "end" : "middle";
     }
-    return { group, title, note };
-  });
+    nodes[host] = { group, title, note };
+  }
 
   // The matrix.
   const table = by("matrix");
@@ -205,11 +207,11 @@
     nodes.forEach(({ group, title, note }, host) => {
       const state = last(states[host], now), runs = Boolean(state && state[1]);
       const name = "host" + (host < n ? "" : " other") + (runs ? "" : " off") + (hit.has(host) ? " hit" : "");
-      const where = state && state[2] ? state[2] : "not reachable";
+      const where = state && state[2], first = where ? where.split(" ")[0] : "not reachable";
       if (group.getAttribute("class") !== name) group.setAttribute("class", name);
-      const words = `host ${host}, ${runs ? "running" : "not running"}, ${where === "not reachable" ? "" : "at "}${where}, id ${run.ids[host].slice(0, 16)}…`;
+      const words = `host ${host}, ${runs ? "running" : "not running"}, ${where ? `at ${where}` : first}, id ${run.ids[host].slice(0, 16)}…`;
       if (title.textContent !== words) title.textContent = words;
-      if (note && note.textContent !== where.split(" ")[0]) note.textContent = where.split(" ")[0];
+      if (note && note.textContent !== first) note.textContent = first;
       if (host < n) { rows[host].classList.toggle("off", !runs); columns[host].classList.toggle("off", !runs); }
     });
   };
@@ -294,6 +296,7 @@
   const shown = run.marks.length;
   by("thinned").textContent = `${run.sent} messages were sent between hosts` +
     (shown < run.sent ? `; thinned to ${shown} marks, each for all of one kind between two hosts in a short span (a larger mark for more)` : "") +
+    (run.every > 1 ? `, of which about one in ${run.every} is left` : "") +
     `. A mark leaves when it was sent and is on its way for ${FLIGHT} s of yours, whether it arrived or was lost` +
     (still.matches ? "; not shown, because reduced motion is asked for." : ".");
   // Where something has begun to happen, rather than an empty stage.
