@@ -1,11 +1,12 @@
-// The page of `stayfound-sim report` in headless Chromium: node .ci/report.mjs RUN.html MANY.html OUT
+// The page of `stayfound-sim report` in headless Chromium:
+// node .ci/report.mjs RUN.html FAILED.html MANY.html SCREENSHOTS WHERE_PLAYWRIGHT_IS
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
-const [run, many, out, modules] = process.argv.slice(2).map((it) => resolve(it));
+const [run, failed, many, out, modules] = process.argv.slice(2).map((it) => resolve(it));
 const { chromium } = createRequire(`${modules}/`)("playwright-core");
 mkdirSync(out, { recursive: true });
 const SCREENS = [["desktop", 1280, 900], ["phone", 390, 844]];
@@ -76,7 +77,7 @@ for (const colorScheme of ["light", "dark"]) {
     const recording = JSON.parse(await page.locator("#recording").textContent());
 
     // A link that dies is red, and later it is green.
-    const heals = recording.links.find(([a, b, state, , to]) => state === "dead" && recording.links.some(
+    const heals = recording.links.findLast(([a, b, state, , to]) => state === "dead" && recording.links.some(
       (it) => it[0] === a && it[1] === b && it[2] === "working" && it[3] === to));
     assert.ok(heals, "the run has a link that dies and heals");
     const [a, b, , from, to] = heals;
@@ -108,6 +109,10 @@ for (const colorScheme of ["light", "dark"]) {
     await page.keyboard.press("ArrowLeft");
     assert.ok(Math.abs(await time(page) - stopped) < 1e-6, "← is a second back");
 
+    // Nothing covers an operator.
+    const top = await page.evaluate(() => [...document.querySelectorAll("#ring .host")].findIndex((it) => !it.classList.contains("other")));
+    assert.equal(top, recording.ids.length - recording.operators);
+
     // A click on a fault goes there.
     const fault = recording.faults.at(-1);
     await page.locator("#faults li:not(.finding) button").last().click();
@@ -131,11 +136,27 @@ for (const colorScheme of ["light", "dark"]) {
   await page.close();
 }
 
+// A run that did not hold says so, and begins where that was found.
+{
+  const { page, wrong } = await open(failed, 1280, 900);
+  assert.match(await page.locator("#verdict").innerText(), /^liveness at [\d.]+ s: .+/);
+  assert.ok(await page.locator("#verdict.bad").count());
+  const found = JSON.parse(await page.locator("#recording").textContent()).found;
+  assert.ok(Math.abs(await time(page) - found) < 1e-3, "it begins elsewhere");
+  await seek(page, 0);
+  await page.locator("#faults .finding button").click();
+  assert.ok(Math.abs(await time(page) - found) < 1e-3, "a click on what was found goes elsewhere");
+  await page.screenshot({ path: `${out}/failed-desktop.png`, fullPage: true });
+  assert.deepEqual(wrong, []);
+  await page.close();
+}
+
 // Many runs: no playback, but plots and intervals.
 for (const [name, width, height] of SCREENS) {
   const { page, wrong } = await open(many, width, height);
   assert.equal(await page.locator("#player").count(), 0);
-  assert.equal(await page.locator("svg.plot").count(), 6);
+  assert.equal(await page.locator("svg.plot").count(), 9);
+  assert.ok(await page.locator("[aria-label='By kind of fault'] tbody tr").count() > 5);
   assert.ok(await page.locator("svg.plot path.band").count() >= 3);
   assert.match(await page.locator("#verdict").innerText(), /^\d+ of \d+ runs/);
   assert.doesNotMatch(await page.locator("main").innerText(), /NaN|undefined|Infinity/);

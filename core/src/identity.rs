@@ -39,6 +39,8 @@ pub(crate) struct Identity {
     floor_known: bool,
     /// f + 1: of so many operators one at least tells the truth.
     quorum: usize,
+    /// Whether we have issued a record since we started: then nobody has put our store back since.
+    issued: bool,
     leaps: Stream,
 }
 
@@ -101,6 +103,7 @@ impl Identity {
             vouchers: BTreeSet::new(),
             floor_known: false,
             quorum,
+            issued: false,
             leaps,
         }
     }
@@ -230,7 +233,9 @@ impl Identity {
     /// because locks of 2022 carry such values. And it waits: if our data was lost, a clock that is
     /// behind our old records would make us sign one of their numbers again. Waiting does not help
     /// if all who can be asked have lost their data as well: neither they nor we can know what we
-    /// signed before. With such a clock we leap, so that the number is new all the same.
+    /// signed before. With such a clock we leap, so that the number is new all the same. The first
+    /// that is issued after a start does the same: the store may be an older one that was put back,
+    /// and cannot know it, and the next number may have been signed.
     pub(crate) fn reissue(
         &mut self,
         held: Option<&Entry>,
@@ -249,11 +254,13 @@ impl Identity {
         }
         let floor = newest.map_or(0, Signed::seq);
         let Some(next) = floor.checked_add(1) else { return Some(Err(SeqExhausted)) };
-        let seq = match (of_this_store || planted(Bug::SignsOldSeq), wall.0 > floor) {
+        let newest_ever = of_this_store && self.issued || planted(Bug::SignsOldSeq);
+        let seq = match (newest_ever, wall.0 > floor) {
             (true, _) => next,
             (false, true) => wall.0,
             (false, false) => next.checked_add(self.leaps.below(SEQ_LEAP)).unwrap_or(next),
         };
+        self.issued = true;
         Some(Ok(Signed::sign(&self.key, seq, &endpoints)))
     }
 

@@ -6,14 +6,20 @@ use std::fmt;
 use std::sync::Arc;
 
 #[cfg(not(feature = "libsecp256k1"))]
-use self::k256 as curve;
+use self::k256 as plain;
 #[cfg(feature = "libsecp256k1")]
-use self::libsecp256k1 as curve;
+use self::libsecp256k1 as plain;
+#[cfg(not(feature = "remembered-keys"))]
+use self::plain as curve;
+#[cfg(feature = "remembered-keys")]
+use self::remembered as curve;
 
 pub mod bls;
 pub mod k256;
 #[cfg(feature = "libsecp256k1")]
 pub mod libsecp256k1;
+#[cfg(feature = "remembered-keys")]
+pub mod remembered;
 
 /// Why bytes are no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

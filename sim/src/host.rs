@@ -8,7 +8,7 @@ use std::time::Duration;
 use stayfound_core::chance::{Chance, Stream};
 use stayfound_core::cluster::Manifest;
 use stayfound_core::database::Row;
-use stayfound_core::node::{Config, Counter, Node};
+use stayfound_core::node::{Config, Counter, LinkId, Node};
 use stayfound_core::record::Scope;
 use stayfound_core::recording::Recorder;
 use stayfound_core::time::Wall;
@@ -22,8 +22,8 @@ mod clock;
 mod disk;
 
 use clock::Clock;
-pub(crate) use disk::Disk;
 pub use disk::DiskSpeed;
+pub(crate) use disk::{Disk, UNSYNCED_MAX};
 
 /// The wall clock of every host when the world begins: 2026-01-01T00:00:00Z.
 pub const EPOCH: Wall = Wall(1_767_225_600_000);
@@ -268,8 +268,8 @@ impl Host {
 }
 
 impl Process {
-    /// It goes on: answers what it has not been told, and when it is to be woken, if that changed.
-    pub(crate) fn resume(&mut self, now: Moment) -> (Vec<Waiting>, Option<Moment>) {
+    /// It goes on, and is to be told what is waiting: answers when it is to be woken, if that changed.
+    pub(crate) fn resume(&mut self, now: Moment) -> Option<Moment> {
         let slept = match self.halt.take().expect("it was halted") {
             Halt::Paused => None,
             Halt::Suspended(since) => Some(since),
@@ -280,7 +280,18 @@ impl Process {
         }
         let wake_at = deadline.map(|mono| self.clock.moment(mono));
         self.wake_at = wake_at.or(self.wake_at);
-        (std::mem::take(&mut self.waiting), wake_at)
+        wake_at
+    }
+
+    /// The next thing that it has not been told.
+    pub(crate) fn next_waiting(&mut self) -> Option<Waiting> {
+        (!self.waiting.is_empty()).then(|| self.waiting.remove(0))
+    }
+
+    /// Whether it has not been told yet that this link is closed.
+    pub(crate) fn is_to_hear_of_the_end_of(&self, link: LinkId) -> bool {
+        let ends = |it: &Waiting| matches!(it, Waiting::Arrival(Arrival::Closed(closed)) if *closed == link);
+        self.waiting.iter().any(ends)
     }
 
     /// How many datagrams its socket holds.

@@ -2,6 +2,7 @@
 //!
 //! A page is a pure function of the results and of the command that made it.
 
+mod groups;
 pub mod measures;
 mod page;
 pub mod playback;
@@ -11,11 +12,13 @@ pub mod statistics;
 use serde_json::Value as Json;
 
 use crate::results::Results;
-use measures::Measures;
+use measures::Observation;
 
 /// A page of these results. `command` makes it again; `playback` is what
 /// [`playback::of`] says of the only run.
 #[must_use]
 pub fn page(results: &Results, command: &str, playback: Option<&Json>) -> String {
-    page::write(&Measures::of(results), &results.manifest().json(), command, playback)
+    let observations: Vec<_> =
+        results.runs().map(|(key, rows)| Observation::of(key, rows)).collect();
+    page::write(&observations, &results.manifest().json(), command, playback)
 }

@@ -5,6 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 
+#[cfg(feature = "remembered-keys")]
+use stayfound_core::keys::remembered::remembering;
 use stayfound_core::node::Counter;
 
 use crate::event::HostId;
@@ -20,6 +22,12 @@ thread_local! {
     static RUNNING: Cell<bool> = const { Cell::new(false) };
     /// Where the last panic of this thread happened, if somebody keeps it: see [`note_panic`].
     static PANICKED_AT: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Without the feature nothing is remembered.
+#[cfg(not(feature = "remembered-keys"))]
+fn remembering<R>(work: impl FnOnce() -> R) -> R {
+    work()
 }
 
 /// How a run went.
@@ -46,6 +54,12 @@ pub fn note_panic(info: &PanicHookInfo<'_>) -> bool {
 /// Runs a scenario.
 #[must_use]
 pub fn run(scenario: &Scenario, trace: Trace) -> Report {
+    remembering(|| run_plainly(scenario, trace))
+}
+
+/// [`run`] with nothing remembered from other nodes and runs: slower, and otherwise the same.
+#[must_use]
+pub fn run_plainly(scenario: &Scenario, trace: Trace) -> Report {
     let mut world = World::new(&scenario.setup, &scenario.chance(), trace);
     let finding = hold(&mut world, scenario);
     report(world, finding)
@@ -55,11 +69,13 @@ pub fn run(scenario: &Scenario, trace: Trace) -> Report {
 /// is that of [`run`].
 #[must_use]
 pub fn observe(scenario: &Scenario, events: bool) -> (Report, Observed) {
-    let mut world = World::new(&scenario.setup, &scenario.chance(), Trace::default());
-    world.watch(events);
-    let finding = hold(&mut world, scenario);
-    let observed = world.observed().expect("it was watched");
-    (report(world, finding), observed)
+    remembering(|| {
+        let mut world = World::new(&scenario.setup, &scenario.chance(), Trace::default());
+        world.watch(events);
+        let finding = hold(&mut world, scenario);
+        let observed = world.observed().expect("it was watched");
+        (report(world, finding), observed)
+    })
 }
 
 /// Runs a scenario and records every process of a host.

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use stayfound_core::node::Counter;
 use stayfound_sim::oracle::Kind;
-use stayfound_sim::run::{check, run};
+use stayfound_sim::run::{check, run, run_plainly};
 use stayfound_sim::scenario::{FaultKind, Scenario};
 use stayfound_sim::trace::{Divergence, Trace};
 
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 80;
 
 #[test]
-fn two_hundred_seeds_hold() {
+fn eighty_seeds_hold() {
     let mut counts: BTreeMap<Counter, u64> = BTreeMap::new();
     let mut drawn = BTreeSet::new();
     let mut failures = Vec::new();
@@ -41,10 +41,24 @@ fn two_hundred_seeds_hold() {
 
 #[test]
 fn a_run_repeats_to_the_last_byte() {
-    for seed in 0..10 {
+    for seed in 0..4 {
         let (divergence, report) = check(&Scenario::draw(seed));
         assert_eq!(divergence, None, "stayfound-sim check --seed {seed}");
         assert_eq!(run(&Scenario::draw(seed), Trace::default()).trace.hash(), report.trace.hash());
+    }
+}
+
+#[test]
+fn remembered_cryptography_changes_no_run() {
+    for seed in 0..3 {
+        let scenario = Scenario::draw(seed);
+        let [plain, fresh, warm] =
+            [run_plainly, run, run].map(|run| run(&scenario, Trace::default()));
+        for report in [fresh, warm] {
+            assert_eq!(report.trace.hash(), plain.trace.hash(), "seed {seed}");
+            assert_eq!(report.counts, plain.counts, "seed {seed}");
+            assert_eq!(report.finding, plain.finding, "seed {seed}");
+        }
     }
 }
 

@@ -72,7 +72,7 @@ fn the_states_of_a_link_fill_the_run_without_a_gap_and_differ_from_one_to_the_ne
 #[test]
 fn sums_agree_with_what_they_are_sums_of() {
     let (mut moves, mut known, mut dead) = (0, 0, 0.0);
-    for seed in 0..10 {
+    for seed in 0..30 {
         let tables = tables(seed, true);
         let run = &tables.runs[0];
         let sent = tables.events.iter().filter(|it| it.side == "out" && it.kind == "datagram");
@@ -87,14 +87,15 @@ fn sums_agree_with_what_they_are_sums_of() {
         let honest = tables.nodes.iter().filter(|node| !liars.contains(&node.host));
         assert_eq!(heard, honest.map(|node| node.link_bytes_received).sum::<u64>());
         let starts = tables.counts.iter().find(|it| it.name == "start").map_or(0, |it| it.times);
-        assert_eq!(starts, tables.nodes.iter().map(|node| node.starts).sum::<u64>());
+        // (A walker that lies starts, and no node with it.)
+        assert!(starts >= tables.nodes.iter().map(|node| node.starts).sum::<u64>());
         let pairs = run.moves * (run.operators - 1);
         assert_eq!(tables.convergence.len() as u64, pairs, "seed {seed}");
         assert!(run.moves_known <= run.moves && run.false_dead_s <= run.owed_s);
         (moves, known) = (moves + run.moves, known + run.moves_known);
         dead += run.false_dead_s;
     }
-    assert!(moves > 5 && known > 3 && dead > 1.0, "nothing happened: {moves}, {known}, {dead}");
+    assert!(moves > 5 && known > 2 && dead > 1.0, "nothing happened: {moves}, {known}, {dead}");
 }
 
 #[test]

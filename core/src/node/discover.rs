@@ -11,6 +11,7 @@ use crate::count::Counter;
 use crate::database::Row;
 use crate::discovery::{Act, Answer, Discovery, Settings};
 use crate::keys::SecretKey;
+use crate::planted::{Bug, planted};
 use crate::record::{Claimed, Signed};
 use crate::time::Mono;
 
@@ -207,7 +208,8 @@ impl Node {
     fn discovered(&mut self, record: Signed) {
         let Some(news) = self.manifest.authorise(record) else { return };
         let claimed = Claimed::parse(news.record().as_bytes()).expect("a signed record is one");
-        if !self.database.wants(&news.record().node_id(), &claimed) {
+        let wants = self.database.wants(&news.record().node_id(), &claimed);
+        if !wants || planted(Bug::IgnoresFound) {
             return;
         }
         let change = Waiting { from: None, news };

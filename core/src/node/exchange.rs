@@ -16,12 +16,17 @@ use crate::record::{Claimed, Signed};
 impl Node {
     /// A link opened: say who we are, what we hold, and where we see the peer.
     pub(super) fn greet(&mut self, link: LinkId, remote: SocketAddr) {
-        if self.mesh.link(link).is_none() {
+        let Some(dialled) = self.mesh.link(link).map(|link| link.dialled) else {
             return; // superseded in the same breath
+        };
+        if !dialled && planted(Bug::SilentWhenDialled) {
+            return;
         }
         let hello = self.hello();
         self.mesh.say(link, &Frame::Hello(hello));
-        self.mesh.say(link, &Frame::Seen(remote));
+        if !planted(Bug::KeepsSightings) {
+            self.mesh.say(link, &Frame::Seen(remote));
+        }
     }
 
     /// Who we are, and what we hold.

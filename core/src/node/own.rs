@@ -129,7 +129,11 @@ impl Node {
 
     pub(super) fn durable(&mut self, ticket: Ticket) {
         assert!(ticket.0 < self.next_ticket, "a write that was never asked for is durable");
-        let Some((_, record)) = self.pending.take_if(|(awaited, _)| *awaited <= ticket) else {
+        let is_durable = |awaited: Ticket| match planted(Bug::WaitsForNextWrite) {
+            true => awaited < ticket,
+            false => awaited <= ticket || planted(Bug::AnyWriteIsDurable),
+        };
+        let Some((_, record)) = self.pending.take_if(|(awaited, _)| is_durable(*awaited)) else {
             return;
         };
         if !of_this_store(self.database.get(&self.identity.node_id())) {

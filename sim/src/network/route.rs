@@ -59,14 +59,17 @@ impl Network {
             let other = self.at.insert(*address, host);
             assert!(other.is_none(), "{address} is taken by {other:?}");
         }
-        if let Some(Behind { outside, router, .. }) = at.behind {
+        let before = std::mem::replace(&mut site.at, at).behind;
+        let behind = site.at.behind;
+        if before != behind {
+            site.home = None;
+            self.leave_router(before);
+        }
+        if let Some(Behind { outside, router, .. }) = behind.filter(|_| before != behind) {
             let nat = || Nat::new(router.kind.behaviour());
             self.routers.entry(outside).or_insert_with(nat);
-            if site.at.behind != at.behind {
-                site.home = router.carrier.then(nat);
-            }
+            self.sites[host.0].home = router.carrier.then(nat);
         }
-        site.at = at;
         self.look_again(host, now, queue);
     }
 
@@ -95,6 +98,15 @@ impl Network {
                 self.rebind(wire, (now, now + silence), queue);
             }
             self.keep_alive(wire, now, queue);
+        }
+    }
+
+    /// A router that nobody is behind any more is gone.
+    fn leave_router(&mut self, left: Option<Behind>) {
+        let Some(Behind { outside, .. }) = left else { return };
+        let is_there = |it: &Behind| it.outside == outside;
+        if !self.sites.iter().any(|site| site.at.behind.as_ref().is_some_and(is_there)) {
+            self.routers.remove(&outside);
         }
     }
 

@@ -1,10 +1,10 @@
 //! What is measured of runs, from the rows of their tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::statistics::Sample;
-use crate::results::{Results, RunKey};
-use crate::table::{ConvergenceRow, LookupRow, NodeRow, RunRow, moves_known};
+use crate::results::{RunKey, RunRows};
+use crate::table::{ConvergenceRow, CountRow, LinkRow, LookupRow, NodeRow, RunRow, moves_known};
 
 /// What is measured of runs.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct Measures {
     pub know: Sample,
     /// Seconds of each operator in which it held wrong addresses.
     pub stale: Sample,
-    /// Seconds of each run in which pairs were dead that could talk.
+    /// Seconds of each pair of operators in which it was dead although it could talk.
     pub false_dead: Sample,
     /// Hops of look-ups that found what they were for.
     pub hops: Sample,
@@ -23,8 +23,24 @@ pub struct Measures {
     pub queries: Sample,
     /// Of each goal of look-ups, how many found what they were for, and how many there were.
     pub goals: BTreeMap<String, Share>,
+    /// Of each run, bytes per node and second, on links and in datagrams.
+    pub bytes: Sample,
     /// Of each run with look-ups, bytes per node and second, and how look-ups went.
     pub traffic: Vec<(f64, Share)>,
+}
+
+/// What is measured of one run: see [`Measures`].
+#[derive(Debug)]
+pub struct Observation {
+    pub(super) key: RunKey,
+    run: RunRow,
+    know: Vec<f64>,
+    stale: Vec<f64>,
+    false_dead: Vec<f64>,
+    hops: Vec<f64>,
+    queries: Vec<f64>,
+    goals: BTreeMap<String, Share>,
+    pub(super) faults: BTreeSet<String>,
 }
 
 /// So many of so many.
@@ -36,32 +52,52 @@ pub struct Share {
     pub of: u64,
 }
 
-impl Measures {
-    /// Of results.
+impl Observation {
+    /// Of one run.
     #[must_use]
-    pub fn of(results: &Results) -> Self {
-        let runs: Vec<_> = results.runs().map(|(key, rows)| (key.clone(), rows.run())).collect();
-        let lookups: Vec<Vec<LookupRow>> = results.runs().map(|(_, rows)| rows.rows()).collect();
-        let know = results.runs().map(|(_, rows)| times(&rows.rows::<ConvergenceRow>()));
-        let stale = results.runs().map(|(_, rows)| stale(&rows.rows::<NodeRow>()));
+    pub fn of(key: &RunKey, rows: &RunRows) -> Self {
+        let lookups: Vec<LookupRow> = rows.rows();
         let mut goals: BTreeMap<String, Share> = BTreeMap::new();
-        for lookup in lookups.iter().flatten() {
+        for lookup in &lookups {
             goals.entry(lookup.goal.clone()).or_default().add(lookup.found);
         }
-        let hops = lookups.iter().map(|it| {
-            let found = it.iter().filter(|lookup| lookup.found);
-            found.filter_map(|lookup| Some(lookup.hops? as f64)).collect()
-        });
-        let queries = lookups.iter().map(|it| it.iter().map(|it| it.queries as f64).collect());
+        let found = lookups.iter().filter(|it| it.found);
         Self {
-            know: Sample::new(know),
-            stale: Sample::new(stale),
-            false_dead: Sample::new(runs.iter().map(|(_, run)| vec![run.false_dead_s])),
-            hops: Sample::new(hops),
-            queries: Sample::new(queries),
-            traffic: runs.iter().filter_map(|(_, run)| traffic(run)).collect(),
+            key: key.clone(),
+            run: rows.run(),
+            know: times(&rows.rows()),
+            stale: stale(&rows.rows()),
+            false_dead: false_dead(&rows.rows()),
+            hops: found.filter_map(|it| Some(it.hops? as f64)).collect(),
+            queries: lookups.iter().map(|it| it.queries as f64).collect(),
+            faults: faults(&rows.rows()),
             goals,
-            runs,
+        }
+    }
+}
+
+impl Measures {
+    /// Of these runs.
+    #[must_use]
+    pub fn of(observations: &[&Observation]) -> Self {
+        let sample = |pick: fn(&Observation) -> &Vec<f64>| {
+            Sample::new(observations.iter().map(|it| pick(it).clone()))
+        };
+        let mut goals: BTreeMap<String, Share> = BTreeMap::new();
+        for (goal, share) in observations.iter().flat_map(|it| &it.goals) {
+            let sum = goals.entry(goal.clone()).or_default();
+            *sum = Share { hits: sum.hits + share.hits, of: sum.of + share.of };
+        }
+        Self {
+            know: sample(|it| &it.know),
+            stale: sample(|it| &it.stale),
+            false_dead: sample(|it| &it.false_dead),
+            hops: sample(|it| &it.hops),
+            queries: sample(|it| &it.queries),
+            bytes: Sample::new(observations.iter().filter_map(|it| Some(vec![bytes(&it.run)?]))),
+            traffic: observations.iter().filter_map(|it| traffic(&it.run)).collect(),
+            runs: observations.iter().map(|it| (it.key.clone(), it.run.clone())).collect(),
+            goals,
         }
     }
 
@@ -70,6 +106,13 @@ impl Measures {
     pub fn held(&self) -> Share {
         let held = self.runs.iter().filter(|(_, run)| run.verdict == "ok").count();
         Share { hits: held as u64, of: self.runs.len() as u64 }
+    }
+
+    /// How many look-ups found what they were for.
+    #[must_use]
+    pub fn found(&self) -> Share {
+        let sum = |pick: fn(&Share) -> u64| self.goals.values().map(pick).sum();
+        Share { hits: sum(|it| it.hits), of: sum(|it| it.of) }
     }
 }
 
@@ -88,8 +131,32 @@ fn stale(rows: &[NodeRow]) -> Vec<f64> {
     rows.iter().filter(|it| it.role == "operator").map(|it| it.stale_s).collect()
 }
 
+/// The kinds of faults that were drawn, or of a scenario that was not drawn, those that made a
+/// difference. Without a start there is nothing at all.
+fn faults(rows: &[CountRow]) -> BTreeSet<String> {
+    let of = |source| {
+        let counted = rows.iter().filter(move |it| it.source == source && it.times > 0);
+        counted.map(|it| it.name.clone()).filter(|it| it != "start").collect::<BTreeSet<_>>()
+    };
+    let drawn = of("drawn");
+    if drawn.is_empty() { of("fault") } else { drawn }
+}
+
+/// Every pair has spans, also one that was never dead.
+fn false_dead(rows: &[LinkRow]) -> Vec<f64> {
+    let mut pairs: BTreeMap<(u64, u64), f64> = BTreeMap::new();
+    for row in rows {
+        let dead = if row.state == "dead" { row.to_s - row.from_s } else { 0.0 };
+        *pairs.entry((row.a, row.b)).or_default() += dead;
+    }
+    pairs.into_values().collect()
+}
+
+fn bytes(run: &RunRow) -> Option<f64> {
+    Some(run.datagram_bytes_per_node_s? + run.link_bytes_per_node_s?)
+}
+
 fn traffic(run: &RunRow) -> Option<(f64, Share)> {
-    let bytes = run.datagram_bytes_per_node_s? + run.link_bytes_per_node_s?;
     let share = Share { hits: run.lookups_found, of: run.lookups };
-    (share.of > 0).then_some((bytes, share))
+    (share.of > 0).then_some((bytes(run)?, share))
 }

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use serde_json::Value as Json;
 
-use super::measures::{Measures, Share};
+use super::groups;
+use super::measures::{Measures, Observation, Share};
 use super::plot::{self, Titles, count, number};
 use super::statistics::{Interval, Sample, wilson};
 
@@ -16,11 +17,12 @@ const NAMED: usize = 50;
 
 /// The whole file.
 pub(super) fn write(
-    measures: &Measures,
+    observations: &[Observation],
     manifest: &Json,
     command: &str,
     playback: Option<&Json>,
 ) -> String {
+    let measures = &Measures::of(&observations.iter().collect::<Vec<_>>());
     let what = subject(measures);
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -47,6 +49,7 @@ pub(super) fn write(
     }
     page.push_str(&summary(measures));
     page.push_str(&plots(measures));
+    page.push_str(&groups::sections(observations));
     page.push_str(&failures(measures));
     page.push_str(&origin(manifest, command));
     page.push_str("</main>\n");
@@ -81,10 +84,8 @@ fn verdict(measures: &Measures) -> String {
     let held = measures.held();
     let class = if held.hits == held.of { "good" } else { "bad" };
     format!(
-        "<p class=\"verdict {class}\" id=\"verdict\"><b>{} of {}</b> runs held everything that is owed; {} did not.</p>",
-        held.hits,
-        held.of,
-        held.of - held.hits
+        "<p class=\"verdict {class}\" id=\"verdict\"><b>{} of {}</b> runs held everything that is owed.</p>",
+        held.hits, held.of,
     )
 }
 
@@ -95,15 +96,16 @@ fn summary(measures: &Measures) -> String {
     for (name, sample) in [
         ("until everyone knows a move, s", &measures.know),
         ("stale addresses, s per operator", &measures.stale),
-        ("false-dead, s per run", &measures.false_dead),
+        ("false-dead, s per pair", &measures.false_dead),
         ("hops of a look-up", &measures.hops),
         ("requests of a look-up", &measures.queries),
+        ("bytes per node and second, of a run", &measures.bytes),
     ] {
         html.push_str(&row(name, sample));
     }
     html.push_str("</tbody></table></div>");
     html.push_str(&shares(measures));
-    html + "<p class=\"note\">Intervals of quantiles are percentile bootstraps (seeded) over runs, because what happens in one run depends on itself; of a single run, over its observations taken as independent, which is too narrow where they are not. Those of shares are Wilson's. A move that somebody did not come to know counts, as one that never came; p99 of few observations is their largest.</p></section>\n"
+    html + "<p class=\"note\">Intervals of quantiles are percentile bootstraps (seeded) over runs, because what happens in one run depends on itself; of a single run, over its observations taken as independent, which is too narrow where they are not. Those of shares are Wilson's. A move that somebody did not come to know before the next move of the same operator, or the end, counts as one that was never known; p99 of few observations is their largest.</p></section>\n"
 }
 
 fn row(name: &str, sample: &Sample) -> String {
@@ -113,19 +115,21 @@ fn row(name: &str, sample: &Sample) -> String {
         );
     }
     let [median, p99] = sample.quantile_intervals([50, 99]);
+    // One observation does not say how sure one may be of it.
+    let interval = |it| if sample.len() > 1 { between(it) } else { "–".to_owned() };
     let value = |percent| sample.quantile(percent).map_or("–".into(), number);
     format!(
         "<tr><th scope=\"row\">{name}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
         sample.len(),
         value(50),
-        between(median),
+        interval(median),
         value(99),
-        between(p99),
+        interval(p99),
         number(sample.quantile(100).expect("a sample of some")),
     )
 }
 
-fn between(interval: Interval) -> String {
+pub(super) fn between(interval: Interval) -> String {
     format!("{} – {}", number(interval.low), number(interval.high))
 }
 
@@ -156,7 +160,7 @@ fn shares(measures: &Measures) -> String {
     for (goal, share) in &measures.goals {
         add(&format!("look-ups that found: {goal}"), *share);
     }
-    html + "</tbody></table></div>"
+    if html.contains("<td>") { html + "</tbody></table></div>" } else { String::new() }
 }
 
 fn plots(measures: &Measures) -> String {
@@ -166,7 +170,7 @@ fn plots(measures: &Measures) -> String {
     for (id, title, x, sample) in [
         ("know", "Time until everyone knows a move", "seconds", &measures.know),
         ("stale", "Stale addresses, per operator", "seconds", &measures.stale),
-        ("dead", "False-dead pairs, per run", "seconds", &measures.false_dead),
+        ("dead", "False-dead, per pair of operators", "seconds", &measures.false_dead),
         ("hops", "Hops of look-ups that found", "hops", &measures.hops),
         ("queries", "Requests of look-ups", "requests", &measures.queries),
     ] {
@@ -199,7 +203,7 @@ fn observed(sample: &Sample) -> String {
     }
 }
 
-fn figure(html: &mut String, title: &str, svg: &str, note: &str) {
+pub(super) fn figure(html: &mut String, title: &str, svg: &str, note: &str) {
     let _ = write!(
         html,
         "<figure><figcaption><b>{title}</b> <span>{note}</span></figcaption>{svg}</figure>"
@@ -241,7 +245,7 @@ fn origin(manifest: &Json, command: &str) -> String {
 }
 
 /// Text that is not taken for HTML.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let text = text.replace('&', "&amp;").replace('<', "&lt;");
     text.replace('>', "&gt;").replace('"', "&quot;")
 }

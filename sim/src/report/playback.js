@@ -31,6 +31,16 @@
   const last = (list, time) => list[until(list, time) - 1];
   const grid = (make) => Array.from({ length: n }, (_, a) => Array.from({ length: n }, (_, b) => make(a, b)));
 
+  // 0, 1, 2, 5 as "0–2, 5".
+  const ranges = (numbers) => {
+    const spans = [];
+    for (const it of numbers) {
+      const span = spans[spans.length - 1];
+      if (span && span[1] === it - 1) span[1] = it; else spans.push([it, it]);
+    }
+    return spans.map(([from, to]) => from === to ? `${from}` : `${from}–${to}`).join(", ");
+  };
+
   // By pair and by host, what there is to look up.
   const spans = grid(() => []), known = grid(() => []), newest = Array.from({ length: n }, () => []);
   for (const [a, b, state, from] of run.links) spans[a][b].push([from, state]);
@@ -78,8 +88,10 @@
     lines.push([a, b, line]);
   }
   const flying = Array.from({ length: MARKS }, () => make("circle", { r: 2.6, visibility: "hidden" }, ring));
-  const nodes = place.map(([x, y], host) => {
-    const operator = host < n;
+  // Operators last, so that nothing covers them.
+  const nodes = [];
+  for (const host of [...place.keys()].sort((a, b) => (a < n) - (b < n) || a - b)) {
+    const [x, y] = place[host], operator = host < n;
     const group = make("g", { class: operator ? "host" : "host other", id: `host-${host}` }, ring);
     const title = make("title", {}, group);
     make("circle", { class: "node", cx: x, cy: y, r: operator ? 10 : hosts > 60 ? 2.5 : 6 }, group);
@@ -90,8 +102,8 @@
       note = make("text", { x: x * out, y: y * out, class: "addr" }, group);
       note.style.textAnchor = x > 40 ? "start" : x < -40 ? "end" : "middle";
     }
-    return { group, title, note };
-  });
+    nodes[host] = { group, title, note };
+  }
 
   // The matrix.
   const table = by("matrix");
@@ -113,7 +125,16 @@
 
   // Faults, and what was found.
   const faults = run.faults.map(([time, host, words, kind, other]) => ({ time, host, words, kind, other }));
-  const listed = faults.slice();
+  // Of what is done to many hosts at once, one line is enough.
+  const listed = [];
+  for (const it of faults) {
+    const before = listed[listed.length - 1];
+    const plain = it.words === `${it.kind} ${it.host}`;
+    if (plain && before && before.together === it.kind && before.time === it.time) {
+      before.hosts.push(it.host);
+      before.words = `${it.kind} ${ranges(before.hosts)}`;
+    } else listed.push({ time: it.time, words: it.words, together: plain ? it.kind : null, hosts: [it.host] });
+  }
   if (run.found !== null) listed.push({ time: run.found, words: `${run.verdict}: ${run.finding}`, finding: true });
   listed.sort((x, y) => x.time - y.time);
   const list = by("faults");
@@ -149,6 +170,9 @@
   let now = 0, playing = false, before = null, followed = -1;
   const slider = by("time"), clock = by("clock"), speed = by("speed"), player = by("player");
   slider.max = run.until;
+  // So fast that all of it takes two minutes at most, if it can.
+  const fast = [...speed.options].find((it) => run.until / Number(it.value) <= 120);
+  speed.value = (fast || speed.options[speed.options.length - 1]).value;
   const status = text("p", "", by("keys").parentNode);
   status.className = "facts";
   status.id = "status";
@@ -183,11 +207,11 @@
     nodes.forEach(({ group, title, note }, host) => {
       const state = last(states[host], now), runs = Boolean(state && state[1]);
       const name = "host" + (host < n ? "" : " other") + (runs ? "" : " off") + (hit.has(host) ? " hit" : "");
-      const where = state && state[2] ? state[2] : "offline";
+      const where = state && state[2], first = where ? where.split(" ")[0] : "not reachable";
       if (group.getAttribute("class") !== name) group.setAttribute("class", name);
-      const words = `host ${host}, ${runs ? "running" : "not running"}, at ${where}, id ${run.ids[host].slice(0, 16)}…`;
+      const words = `host ${host}, ${runs ? "running" : "not running"}, ${where ? `at ${where}` : first}, id ${run.ids[host].slice(0, 16)}…`;
       if (title.textContent !== words) title.textContent = words;
-      if (note && note.textContent !== where.split(" ")[0]) note.textContent = where.split(" ")[0];
+      if (note && note.textContent !== first) note.textContent = first;
       if (host < n) { rows[host].classList.toggle("off", !runs); columns[host].classList.toggle("off", !runs); }
     });
   };
@@ -272,6 +296,7 @@
   const shown = run.marks.length;
   by("thinned").textContent = `${run.sent} messages were sent between hosts` +
     (shown < run.sent ? `; thinned to ${shown} marks, each for all of one kind between two hosts in a short span (a larger mark for more)` : "") +
+    (run.every > 1 ? `, of which about one in ${run.every} is left` : "") +
     `. A mark leaves when it was sent and is on its way for ${FLIGHT} s of yours, whether it arrived or was lost` +
     (still.matches ? "; not shown, because reduced motion is asked for." : ".");
   // Where something has begun to happen, rather than an empty stage.

@@ -12,6 +12,8 @@ use crate::table::{EventRow, LinkRow};
 
 /// Marks of messages at most: what does not fit is thinned.
 const MARKS: usize = 12_000;
+/// So many seconds of messages at most are one mark.
+const SPAN: f64 = 5.0;
 
 /// A recorded run.
 ///
@@ -20,7 +22,7 @@ const MARKS: usize = 12_000;
 #[must_use]
 pub fn of(scenario: &Scenario, report: &Report, observed: &Observed) -> Json {
     let recording = observed.recording.as_ref().expect("a recorded run");
-    let (marks, sent) = marks(&observed.events, report.until.seconds());
+    let (marks, sent, every) = marks(&observed.events, report.until.seconds());
     let finding = report.finding.as_ref();
     let lines = scenario.schedule.iter().filter(|line| line.at <= report.until);
     json!({
@@ -36,6 +38,7 @@ pub fn of(scenario: &Scenario, report: &Report, observed: &Observed) -> Json {
         "faults": lines.filter_map(fault).collect::<Vec<_>>(),
         "marks": marks,
         "sent": sent,
+        "every": every,
     })
 }
 
@@ -69,20 +72,25 @@ fn fault(line: &Line) -> Option<Json> {
 }
 
 /// Messages that were sent, of which one stands for all of the same kind from the same to the same
-/// host within a span that is as short as the limit allows: when, from, to, kind, how many. And how
-/// many there were.
-fn marks(events: &[EventRow], until: f64) -> (Vec<Json>, usize) {
+/// host within a span that is as short as the limit allows: when, from, to, kind, how many. If that
+/// does not do because there are too many pairs of hosts, one of so many marks is left. And how many
+/// messages there were, and of how many marks one is left.
+fn marks(events: &[EventRow], until: f64) -> (Vec<Json>, usize, usize) {
     let sent = |row: &&EventRow| row.side == "out" && row.peer.is_some_and(|it| it != row.host);
     let message = |row: &EventRow| matches!(row.kind.as_str(), "bytes" | "datagram" | "dial");
     let sent: Vec<&EventRow> = events.iter().filter(sent).filter(|it| message(it)).collect();
     let mut span = 0.01_f64.max(until / 20_000.0);
-    loop {
-        let thinned = thinned(&sent, span);
-        if thinned.len() <= MARKS || span > until {
-            return (thinned, sent.len());
-        }
+    let mut marks = thinned(&sent, span);
+    // Longer than a few seconds, a mark would stand for what happens at another time.
+    while marks.len() > MARKS && span < SPAN {
         span *= 2.0;
+        marks = thinned(&sent, span);
     }
+    let every = marks.len().div_ceil(MARKS).max(1);
+    // By the golden ratio: every second one might be all questions and no answers.
+    let left = |place: usize| (place as u32).wrapping_mul(0x9E37_79B9) <= u32::MAX / every as u32;
+    let marks = marks.into_iter().enumerate().filter(|it| left(it.0)).map(|it| it.1);
+    (marks.collect(), sent.len(), every)
 }
 
 fn thinned(sent: &[&EventRow], span: f64) -> Vec<Json> {
@@ -125,20 +133,29 @@ mod tests {
 
     #[test]
     fn messages_are_thinned_and_all_are_counted() {
-        let row = |i: u64| EventRow {
+        let row = |i: u64, hosts: u64| EventRow {
             number: i,
             at_s: i as f64 / 1000.0,
             side: "out".into(),
-            host: i % 3,
+            host: i % hosts,
             kind: "datagram".into(),
-            peer: Some((i + 1) % 3),
+            peer: Some((i + 1) % hosts),
             bytes: Some(9),
             text: String::new(),
         };
-        let events: Vec<EventRow> = (0..100_000).map(row).collect();
-        let (marks, sent) = marks(&events, 100.0);
-        assert!((MARKS / 2 - 10..=MARKS).contains(&marks.len()), "{}", marks.len());
-        let counted: u64 = marks.iter().map(|it| it[4].as_u64().unwrap()).sum();
-        assert_eq!((sent, counted), (100_000, 100_000));
+        let events: Vec<EventRow> = (0..100_000).map(|i| row(i, 3)).collect();
+        let (found, sent, every) = marks(&events, 100.0);
+        assert!((MARKS / 2 - 10..=MARKS).contains(&found.len()), "{}", found.len());
+        let counted: u64 = found.iter().map(|it| it[4].as_u64().unwrap()).sum();
+        assert_eq!((sent, counted, every), (100_000, 100_000, 1));
+        // As many hosts as messages: none can stand for another.
+        let events: Vec<EventRow> = (0..100_000).map(|i| row(i, 100_000)).collect();
+        let (found, sent, every) = marks(&events, 100.0);
+        assert_eq!((sent, every), (100_000, 9));
+        assert!(found.len().abs_diff(100_000 / 9) < 10, "{}", found.len());
+        for remainder in 0..9 {
+            let some = found.iter().filter(|it| it[1].as_u64().unwrap() % 9 == remainder);
+            assert!(some.count() > 1000, "few with {remainder}");
+        }
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::measures::Share;
-use super::statistics::{Point, Sample, wilson};
+use super::page::escaped;
+use super::statistics::{Interval, Point, Sample, wilson};
 
 const WIDTH: f64 = 460.0;
 const HEIGHT: f64 = 250.0;
@@ -13,6 +14,10 @@ const TOP: f64 = 12.0;
 const BOTTOM: f64 = 204.0;
 /// A curve has at most so many steps.
 const STEPS: usize = 160;
+/// The height of a group, and room for its name, of which no more letters are shown.
+const ROW: f64 = 22.0;
+const NAMES: f64 = 130.0;
+const LETTERS: usize = 20;
 /// More runs than these are put together in groups of equal size.
 const DOTS: usize = 40;
 
@@ -29,6 +34,7 @@ pub struct Titles<'a> {
 /// A horizontal axis from zero.
 #[derive(Clone, Copy)]
 struct Axis {
+    left: f64,
     max: f64,
     /// If it is logarithmic, where it becomes so: it is ln(1 + x / knee).
     knee: Option<f64>,
@@ -81,6 +87,50 @@ pub fn against_traffic(titles: &Titles<'_>, runs: &[(f64, Share)]) -> String {
     svg + "</svg>"
 }
 
+/// A row of a plot of intervals: a name, a value, and where it may be.
+pub type Estimate = (String, f64, Interval);
+
+/// Values of groups, one below the other, with their intervals; what is never is at the right end.
+#[must_use]
+pub fn estimates(titles: &Titles<'_>, rows: &[Estimate]) -> String {
+    let said: Vec<String> = rows
+        .iter()
+        .map(|(name, value, Interval { low, high })| {
+            format!("{name}: {} ({} – {})", number(*value), number(*low), number(*high))
+        })
+        .collect();
+    let finite = rows.iter().flat_map(|it| [it.1, it.2.low, it.2.high]).filter(|it| it.is_finite());
+    let mut values: Vec<f64> = finite.collect();
+    values.sort_by(f64::total_cmp);
+    let Some(max) = values.last().copied() else { return nothing(titles) };
+    let axis = Axis { left: NAMES, ..Axis::of(max, values[values.len() / 2]) };
+    let bottom = TOP + ROW * rows.len() as f64;
+    let mut svg = open_of(titles, &said.join("; "), bottom + HEIGHT - BOTTOM);
+    ticks(&mut svg, axis, titles.x, bottom);
+    // Within the frame, whatever the axis says of infinity.
+    let place = |value: f64| if value.is_finite() { axis.place(value) } else { RIGHT };
+    for (row, ((name, value, interval), said)) in rows.iter().zip(&said).enumerate() {
+        let y = TOP + ROW * (row as f64 + 0.5);
+        let (x, low, high) = (place(*value), place(interval.low), place(interval.high));
+        let _ = write!(
+            svg,
+            r#"<g class="dot"><title>{}</title><line x1="{low:.1}" x2="{high:.1}" y1="{y}" y2="{y}"/><circle cx="{x:.1}" cy="{y}" r="3.5"/></g><text x="{}" y="{}" text-anchor="end">{}</text>"#,
+            escaped(said),
+            axis.left - 8.0,
+            y + 4.0,
+            escaped(&shortened(name)),
+        );
+    }
+    svg + "</svg>"
+}
+
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(LETTERS) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.into(),
+    }
+}
+
 /// Each run, or if there are many, the mean of as many runs of similar traffic and all their
 /// look-ups.
 fn grouped(runs: &[(f64, Share)]) -> Vec<(f64, Share)> {
@@ -110,9 +160,13 @@ fn described(titles: &Titles<'_>, sample: &Sample) -> String {
 }
 
 fn open(titles: &Titles<'_>, said: &str) -> String {
-    let Titles { id, title, .. } = titles;
+    open_of(titles, said, HEIGHT)
+}
+
+fn open_of(titles: &Titles<'_>, said: &str, height: f64) -> String {
+    let (Titles { id, title, .. }, said) = (titles, escaped(said));
     format!(
-        r#"<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{id}-t {id}-d"><title id="{id}-t">{title}</title><desc id="{id}-d">{said}</desc>"#
+        r#"<svg class="plot" viewBox="0 0 {WIDTH} {height}" role="img" aria-labelledby="{id}-t {id}-d"><title id="{id}-t">{title}</title><desc id="{id}-d">{said}</desc>"#
     )
 }
 
@@ -137,21 +191,28 @@ fn frame(svg: &mut String, axis: Axis, x: &str, y: &str) {
             at + 4.0
         );
     }
+    ticks(svg, axis, x, BOTTOM);
+    let centre = (TOP + BOTTOM) / 2.0;
+    let _ = write!(
+        svg,
+        r#"<text class="name" transform="translate(12 {centre}) rotate(-90)" text-anchor="middle">{y}</text>"#
+    );
+}
+
+/// The horizontal axis of a frame that ends at this height.
+fn ticks(svg: &mut String, axis: Axis, x: &str, bottom: f64) {
     for tick in axis.ticks() {
         let at = axis.place(tick);
         let _ = write!(
             svg,
-            r#"<line class="grid" x1="{at:.1}" x2="{at:.1}" y1="{TOP}" y2="{BOTTOM}"/><text x="{at:.1}" y="{}" text-anchor="middle">{}</text>"#,
-            BOTTOM + 16.0,
+            r#"<line class="grid" x1="{at:.1}" x2="{at:.1}" y1="{TOP}" y2="{bottom}"/><text x="{at:.1}" y="{}" text-anchor="middle">{}</text>"#,
+            bottom + 16.0,
             number(tick)
         );
     }
-    let (middle, low) = ((LEFT + RIGHT) / 2.0, HEIGHT - 8.0);
-    let centre = (TOP + BOTTOM) / 2.0;
-    let _ = write!(
-        svg,
-        r#"<text class="name" x="{middle}" y="{low}" text-anchor="middle">{x}</text><text class="name" transform="translate(12 {centre}) rotate(-90)" text-anchor="middle">{y}</text>"#
-    );
+    let (middle, low) = ((axis.left + RIGHT) / 2.0, bottom + HEIGHT - BOTTOM - 8.0);
+    let _ =
+        write!(svg, r#"<text class="name" x="{middle}" y="{low}" text-anchor="middle">{x}</text>"#);
 }
 
 impl Axis {
@@ -161,7 +222,7 @@ impl Axis {
         let knee =
             (median > 0.0 && max / median > 20.0).then(|| 10_f64.powf(median.log10().floor()));
         let knee = knee.or((median <= 0.0 && max > 10.0).then_some(0.1));
-        Self { max, knee }
+        Self { left: LEFT, max, knee }
     }
 
     fn place(self, value: f64) -> f64 {
@@ -169,7 +230,7 @@ impl Axis {
             Some(knee) => (value / knee).ln_1p() / (self.max / knee).ln_1p(),
             None => value / self.max,
         };
-        LEFT + part * (RIGHT - LEFT)
+        self.left + part * (RIGHT - self.left)
     }
 
     fn ticks(self) -> Vec<f64> {
@@ -260,6 +321,17 @@ mod tests {
             assert!((3..=11).contains(&ticks.len()), "{max}: {ticks:?}");
             assert!(ticks.iter().all(|it| axis.place(*it) <= RIGHT + 0.1), "{max}: {ticks:?}");
         }
+    }
+
+    #[test]
+    fn estimates_stay_within_the_frame_and_names_are_text() {
+        let never = Interval { low: 2.0, high: f64::INFINITY };
+        let row = |name: &str, value| (name.to_owned(), value, never);
+        let titles = Titles { id: "it", title: "It", x: "s" };
+        let svg = estimates(&titles, &[row("a<b", 3.0), row(&"é".repeat(30), f64::INFINITY)]);
+        assert!(svg.contains("a&lt;b: 3 (2 – never)") && !svg.contains("a<b"));
+        assert!(svg.contains(r#"x2="446.0""#) && svg.contains(&"é".repeat(LETTERS)));
+        assert!(!svg.contains("inf") && !svg.contains("NaN"), "{svg}");
     }
 
     #[test]

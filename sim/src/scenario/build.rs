@@ -217,7 +217,7 @@ fn uplinks(options: &Options, at: &[SocketAddr], chance: &Chance) -> Vec<Uplink>
 /// A router as homes have them, in hundredths: endpoint-independent mapping with filtering by address
 /// and port 75, without 8, symmetric 17; and before 15 of them a carrier's (the mix of the field's
 /// hole-punching measurements).
-pub(super) fn home_router(draws: &mut Stream) -> Router {
+pub(crate) fn home_router(draws: &mut Stream) -> Router {
     let kind = match draws.below(100) {
         0..75 => NatKind::PortRestricted,
         75..83 => NatKind::FullCone,

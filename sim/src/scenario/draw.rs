@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use stayfound_core::chance::{Chance, Stream};
 
+mod disturb;
+
 use super::build::{self, Addresses};
 use super::{Bootstrap, Families, Fault, FaultKind, Interfaces, Line, Miles, Neighbours, Options};
 use super::{Scenario, SeqStyle, What};
@@ -48,6 +50,7 @@ impl Scenario {
             schedule: Vec::new(),
             addresses,
             setup: &setup,
+            families: options.families,
             strangers: options.strangers,
             quiet: options.heals_within(),
         };
@@ -82,22 +85,38 @@ fn draw_options(draws: &mut Stream) -> Options {
     };
     let fixed = if draws.hits(1, 3) { draws.below(forwarded as u64 + 1) as usize } else { 0 };
     let discovery = draw_neighbours(draws);
+    let natted = match draws.below(5) {
+        0 => draws.below((operators - forwarded).min(operators / 2) as u64 + 1) as usize,
+        _ => 0,
+    };
+    let latency = *one_of(&Latency::ALL, draws);
+    let miles = match draws.below(4) {
+        // By way of three satellites no dial is in time.
+        _ if latency == Latency::Satellite => Miles::All(Access::Wired),
+        0 => Miles::Mixed,
+        1 => Miles::All(*one_of(&Access::ALL, draws)),
+        _ => Miles::All(Access::Wired),
+    };
     Options {
         operators,
         spares: 0,
         strangers: draws.below(2) as usize,
         forwarded,
         fixed,
-        natted: 0,
-        miles: Miles::All(Access::Wired),
+        natted,
+        miles,
         discovery,
         liars: draw_liars(discovery, draws),
-        latency: *one_of(&Latency::ALL, draws),
+        latency,
         loss: *one_of(&[Loss(0), Loss(0), Loss(1), Loss(10), Loss(50), Loss(100)], draws),
-        noise: Noise::default(),
+        noise: match draws.below(4) {
+            0 => Noise { duplicated: draws.below(200) as u16, corrupted: draws.below(50) as u16 },
+            _ => Noise::default(),
+        },
         disks: *one_of(&[DiskSpeed::Fast, DiskSpeed::Slow], draws),
         families: match discovery {
-            Some(_) => Families::V4, // as the neighbours
+            Some(_) => Families::V4,         // as the neighbours
+            _ if natted > 0 => Families::V4, // as routers
             None => *one_of(&[Families::V4, Families::V4, Families::V6, Families::Mixed], draws),
         },
         interfaces: *one_of(
@@ -175,6 +194,7 @@ fn build_reach(setup: &Setup) -> Reach {
 /// A schedule in the making.
 struct Draft<'a> {
     setup: &'a Setup,
+    families: Families,
     strangers: usize,
     /// How long healing may take.
     quiet: Duration,
@@ -309,6 +329,7 @@ impl Draft<'_> {
             (FaultKind::Absence, _, [_, ..]) => {
                 vec![line(at, *one_of(&anybody, &mut self.draws), What::Crash)]
             }
+            (kind, _, [_, ..]) => self.disturbs(kind, &movable, &anybody, at),
             _ => Vec::new(),
         }
     }

@@ -148,13 +148,43 @@ pub enum FaultKind {
     /// Every operator that can gets another address at once, and some lose their disks: only
     /// discovery brings them together again.
     Exodus,
+    /// Packets from one operator to another are lost for a while, the other way they are not.
+    Cut,
+    /// They are lost again and again.
+    Flaky,
+    /// Some operators hear only one another for a while.
+    Partition,
+    /// A firewall is before one operator for a while.
+    Block,
+    /// One operator leaves its network and comes back in another: another address, another last mile, perhaps behind another router.
+    Roam,
+    /// The router before one operator loses its mappings, or forwards nothing for a while.
+    Router,
+    /// Packets of some size do not reach one operator for a while.
+    Narrow,
+    /// One process is not scheduled for a while.
+    Pause,
+    /// One host sleeps for a while.
+    Suspend,
+    /// The wall clock of one host is put forward or back, and perhaps its node starts anew.
+    Clock,
+    /// The monotonic clock of one host is too fast or too slow from now on.
+    Drift,
+    /// A node dies in the middle of a write.
+    Tear,
+    /// A node dies, and its disk had lied about the last writes.
+    Unsync,
+    /// A node dies and starts again from an older state of its disk.
+    Rollback,
+    /// A node dies, and a bit of its disk is another when it starts again.
+    Rot,
     /// Operators, at most as many as are tolerated, turn Byzantine: they lie, and go on lying.
     Treason,
 }
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 29] = [
         Self::Move,
         Self::MoveMany,
         Self::Flap,
@@ -168,6 +198,21 @@ impl FaultKind {
         Self::Blackout,
         Self::Absence,
         Self::Exodus,
+        Self::Cut,
+        Self::Flaky,
+        Self::Partition,
+        Self::Block,
+        Self::Roam,
+        Self::Router,
+        Self::Narrow,
+        Self::Pause,
+        Self::Suspend,
+        Self::Clock,
+        Self::Drift,
+        Self::Tear,
+        Self::Unsync,
+        Self::Rollback,
+        Self::Rot,
         Self::Treason,
     ];
 }
@@ -282,6 +327,21 @@ impl fmt::Display for FaultKind {
             Self::Blackout => "blackout",
             Self::Absence => "absence",
             Self::Exodus => "exodus",
+            Self::Cut => "cut",
+            Self::Flaky => "flaky",
+            Self::Partition => "partition",
+            Self::Block => "block",
+            Self::Roam => "roam",
+            Self::Router => "router",
+            Self::Narrow => "narrow",
+            Self::Pause => "pause",
+            Self::Suspend => "suspend",
+            Self::Clock => "clock",
+            Self::Drift => "drift",
+            Self::Tear => "tear",
+            Self::Unsync => "unsync",
+            Self::Rollback => "rollback",
+            Self::Rot => "rot",
             Self::Treason => "treason",
         })
     }
