@@ -166,5 +166,17 @@ for (const [name, width, height] of SCREENS) {
   assert.deepEqual(wrong, []);
   await page.close();
 }
+// On paper it is light, whatever the screen is, and has no buttons.
+{
+  const { page, wrong } = await open(run, 700, 1000, { colorScheme: "dark" });
+  await page.emulateMedia({ media: "print" });
+  assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), "rgb(255, 255, 255)");
+  assert.ok(await page.locator("#play").isHidden());
+  await page.screenshot({ path: `${out}/run-print.png`, fullPage: true });
+  await accessible(page);
+  await fits(page, "print");
+  assert.deepEqual(wrong, []);
+  await page.close();
+}
 await browser.close();
 console.log(`the page holds; screenshots are in ${out}`);

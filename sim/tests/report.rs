@@ -57,7 +57,9 @@ fn a_page_of_tables_has_their_runs_and_no_playback() {
     assert!(page.contains("stayfound-sim report tables --out it.html"));
     // Results that somebody changed are not shown.
     fs::write(home.path().join("tables/nodes.csv"), "scenario,seed\n").unwrap();
-    fails(home.path(), &["report", "tables", "--out", "no.html"], 65, "checksum");
+    fails(home.path(), &["report", "tables", "--out", "no.html"], 65, "nodes.csv");
+    fs::remove_file(home.path().join("tables/nodes.csv")).unwrap();
+    fails(home.path(), &["report", "tables", "--out", "no.html"], 65, "write the tables again");
     assert!(!home.path().join("no.html").exists());
 }
 

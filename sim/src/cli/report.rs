@@ -92,6 +92,9 @@ fn unreadable(from: &Path, damage: Damage) -> Failure {
             Failure { code: exit::IO, text }
         }
         Damage::Io(error) => Failure::io("read", from, &error),
-        other => Failure { code: exit::DATA, text: format!("{from_here}: {other}") },
+        other => {
+            let hint = "write the tables again, as CSV, with `run --out` or `merge --out`";
+            Failure { code: exit::DATA, text: format!("{from_here}: {other}; {hint}") }
+        }
     }
 }

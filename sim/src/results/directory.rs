@@ -157,21 +157,22 @@ pub fn read(directory: &Path) -> Result<Results, Damage> {
         match files.get(&name).map(|file| file.get("sha256").and_then(Json::as_str)) {
             Some(sum) => *text = read_table(table, &directory.join(name), sum)?,
             None if table.name == EventRow::TABLE.name => {}
-            None => return Err(Damage::Form(format!("results without {name}"))),
+            None => return Err(Damage::Table(name, "it names no such file".into())),
         }
     }
     Results::parse(made_by, texts.each_ref().map(String::as_str)).map_err(Damage::Malformed)
 }
 
 fn read_table(table: &Table, path: &Path, sum: Option<&str>) -> Result<String, Damage> {
-    let bytes = fs::read(path).map_err(Damage::Io)?;
+    let damage = |why: &str| Damage::Table(format!("{}.csv", table.name), why.into());
+    let bytes = fs::read(path).map_err(|it| damage(&it.to_string()))?;
     if sum != Some(hex(Sha256::digest(&bytes)).as_str()) {
-        return Err(Damage::Checksum);
+        return Err(damage("its checksum is wrong"));
     }
-    let mut text = String::from_utf8(bytes).map_err(|_| Damage::Form("no text".into()))?;
+    let mut text = String::from_utf8(bytes).map_err(|_| damage("it is no text"))?;
     let header = csv::header(table);
     if !text.starts_with(&header) {
-        return Err(Damage::Form(format!("{} has other columns", table.name)));
+        return Err(damage("it has other columns"));
     }
     Ok(text.split_off(header.len()))
 }

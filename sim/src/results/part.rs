@@ -37,6 +37,8 @@ pub enum Damage {
     Foreign,
     /// Its content is not what was written.
     Checksum,
+    /// This table is not the one of which its manifest speaks, for this reason.
+    Table(String, String),
     /// It is written in another form, by an older or newer program.
     Form(String),
     /// Its content is not what its form demands.
@@ -149,6 +151,7 @@ impl fmt::Display for Damage {
             Self::Io(error) => error.fmt(f),
             Self::Foreign => f.write_str("no part of results"),
             Self::Checksum => f.write_str("damaged: its checksum is wrong"),
+            Self::Table(file, why) => write!(f, "{file} is not what the manifest says: {why}"),
             Self::Form(what) => write!(f, "no part that this version can read: {what}"),
             Self::Malformed(what) => what.fmt(f),
         }
