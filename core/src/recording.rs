@@ -192,3 +192,6 @@ impl End {
         Self::ALL.get(usize::from(from.u8()?)).copied()
     }
 }
+
+#[cfg(test)]
+mod tests;
