@@ -36,6 +36,8 @@ pub(crate) struct Arguments {
 
 /// In how many parts progress is shown.
 const PARTS: usize = 100;
+/// What takes less than a second is not worth it.
+const LONG_BYTES: usize = 1 << 20;
 
 pub(crate) fn main(arguments: &Arguments) -> Result<u8, Failure> {
     let Arguments { file, json, quiet } = arguments;
@@ -44,7 +46,8 @@ pub(crate) fn main(arguments: &Arguments) -> Result<u8, Failure> {
     if !json {
         introduce(&start);
     }
-    let mut progress = Progress::new(PARTS as u64, *quiet);
+    let is_short = recording.len() < LONG_BYTES;
+    let mut progress = Progress::new(PARTS as u64, *quiet || is_short);
     let mut parts = 0;
     let replayed = replay(&recording, &mut |read| {
         // In 128 bits, that no recording is too long on a machine of 32.
