@@ -17,7 +17,14 @@
 //! * Whoever hears nothing on a link for [`IDLE_TIMEOUT`] closes it.
 //! * Datagrams (discv5) go from where the sender would send from to whoever has the address when
 //!   they arrive; they are lost, overtake one another, and nobody is told.
-//! * Between two sides of a partition nothing passes.
+//! * Between two sides of a partition nothing passes, nor through a cut (one way) or a firewall. Of a
+//!   link that is cut one way the end that hears nothing gives up first, the other a time-out later.
+//! * A host behind a router ([`nat`]) is seen at the router's address, and reached by whom it has sent
+//!   something. The ends of a link across one keep its mapping alive; one that was lost moves the
+//!   dialler and loses the acceptor.
+//! * A last mile ([`Access`]) delays everything. Its bursts of losses and its queue are met by
+//!   datagrams: bytes of a link are few, and are sent again when a burst is over.
+//! * QUIC needs packets of 1,200 bytes; a path that is narrower carries no link.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -318,7 +325,7 @@ impl Network {
         if !self.carries(sender, host) {
             return;
         }
-        self.receives(sender, from, to, now);
+        self.receives(host, from, to, now);
         if self.sites[host.0].process.is_some() {
             self.deliveries.push_back(Delivery { host, what: Arrival::Datagram(from, bytes) });
         }

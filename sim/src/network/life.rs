@@ -23,7 +23,7 @@ impl Network {
         if !self.carries(dialler, host) || !self.fits_quic(dialler, host, target) {
             return;
         }
-        self.receives(dialler, from, target, now);
+        self.receives(host, from, target, now);
         self.sends(host, from, now);
         let link = self.link_mut(wire);
         link.acceptor = Some(End { host, process, number: LinkId(0), state: EndState::Opening });
@@ -48,7 +48,7 @@ impl Network {
             return;
         }
         let (from, target) = (link.sent_from.expect("just compared"), link.target);
-        self.receives(acceptor, target, from, now);
+        self.receives(host, target, from, now);
         self.sends(host, target, now);
         let link = &self.links[&wire];
         let peer = self.sites[acceptor.0].key;
@@ -79,7 +79,7 @@ impl Network {
             return self.announce_close(wire, Side::Acceptor, now, queue);
         }
         let link = self.opened(wire, Side::Acceptor);
-        self.receives(dialler, remote, self.links[&wire].target, now);
+        self.receives(host, remote, self.links[&wire].target, now);
         self.keep_alive(wire, now, queue);
         let what = Arrival::Opened { link, peer, remote, dial: None };
         self.deliveries.push_back(Delivery { host, what });
@@ -161,7 +161,7 @@ impl Network {
         if sent_before_another_move || nobody_there || cut || link.sent_from == Some(from) {
             return;
         }
-        self.receives(dialler, from, target, now);
+        self.receives(host, from, target, now);
         self.link_mut(wire).sent_from = Some(from);
         self.deliveries.push_back(Delivery { host, what: Arrival::Moved(number, from) });
         self.refresh(wire, now, queue);

@@ -82,7 +82,7 @@ impl NatKind {
     pub const ALL: [Self; 4] =
         [Self::FullCone, Self::Restricted, Self::PortRestricted, Self::Symmetric];
 
-    /// What it does; times are those of Linux conntrack (30 s and 120 s).
+    /// What it does, without hairpin; times are those of Linux conntrack (30 s and 120 s).
     #[must_use]
     pub fn behaviour(self) -> Behaviour {
         use Dependence::{Address, AddressAndPort, Endpoint};

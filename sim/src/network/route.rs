@@ -66,7 +66,7 @@ impl Network {
             self.leave_router(before);
         }
         if let Some(Behind { outside, router, .. }) = behind.filter(|_| before != behind) {
-            let nat = || Nat::new(router.kind.behaviour());
+            let nat = || Nat::new(router.behaviour());
             self.routers.entry(outside).or_insert_with(nat);
             self.sites[host.0].home = router.carrier.then(nat);
         }
@@ -186,23 +186,16 @@ impl Network {
         }
     }
 
-    /// A packet arrives; routers on its way take note.
-    pub(super) fn receives(
-        &mut self,
-        sender: HostId,
-        from: SocketAddr,
-        to: SocketAddr,
-        now: Moment,
-    ) -> Option<HostId> {
-        let host = self.reaches(sender, from, to, now)?;
-        if self.sites[host.0].at.behind.is_some() && !self.at.contains_key(&to) {
-            let router = self.routers.get_mut(&to.ip()).expect("it let the packet in");
-            let mapped = router.inbound(from, to.port(), now).expect("it lets it in");
-            if let Some(home) = &mut self.sites[host.0].home {
-                home.inbound(from, mapped.port(), now);
-            }
+    /// A packet comes to a host: routers before it that let it in take note.
+    pub(super) fn receives(&mut self, host: HostId, from: SocketAddr, to: SocketAddr, now: Moment) {
+        if self.sites[host.0].at.behind.is_none() || self.at.contains_key(&to) {
+            return;
         }
-        Some(host)
+        let Some(router) = self.routers.get_mut(&to.ip()) else { return };
+        let Some(mapped) = router.inbound(from, to.port(), now) else { return };
+        if let Some(home) = &mut self.sites[host.0].home {
+            home.inbound(from, mapped.port(), now);
+        }
     }
 
     /// Whether packets pass from one host to another, as far as partitions, cuts and firewalls go.
@@ -280,14 +273,18 @@ impl Network {
         let (target, open) = (link.target, Side::BOTH.map(|it| link.open_end(it).is_some()));
         let awake = |host: HostId| !self.sites[host.0].halted;
         let (out, back) = (open[0] && awake(dialler), open[1] && awake(acceptor));
-        if out && let Some(from) = self.sends(dialler, target, now) {
-            let there = self.carries(dialler, acceptor);
-            there.then(|| self.receives(dialler, from, target, now));
+        if out
+            && let Some(from) = self.sends(dialler, target, now)
+            && self.carries(dialler, acceptor)
+        {
+            self.receives(acceptor, from, target, now);
         }
-        if back && let Some(to) = self.links[&wire].sent_from {
-            let from = self.sends(acceptor, to, now);
-            let there = from.filter(|_| self.carries(acceptor, dialler));
-            there.map(|from| self.receives(acceptor, from, to, now));
+        if back
+            && let Some(to) = self.links[&wire].sent_from
+            && let Some(from) = self.sends(acceptor, to, now)
+            && self.carries(acceptor, dialler)
+        {
+            self.receives(dialler, from, to, now);
         }
         self.refresh(wire, now, queue);
         self.rebind(wire, (now, now), queue);

@@ -10,7 +10,7 @@ use stayfound_core::node::LinkId;
 
 use super::access::{Access, Condition};
 use super::link::Side;
-use super::nat::{Nat, NatKind};
+use super::nat::{Behaviour, Nat, NatKind};
 use super::{MTU, Wire};
 use crate::event::HostId;
 
@@ -21,6 +21,8 @@ pub struct Router {
     pub kind: NatKind,
     /// Whether it is itself behind a carrier's, of the same kind.
     pub carrier: bool,
+    /// Whether hosts behind it reach one another at its outside address.
+    pub hairpin: bool,
 }
 
 /// Where a host is in the network.
@@ -68,7 +70,17 @@ pub(super) struct Site {
 
 impl Router {
     /// What most homes have.
-    pub const HOME: Self = Self { kind: NatKind::PortRestricted, carrier: false };
+    pub const HOME: Self = Self::new(NatKind::PortRestricted);
+
+    /// One of this kind, with nothing special.
+    #[must_use]
+    pub const fn new(kind: NatKind) -> Self {
+        Self { kind, carrier: false, hairpin: false }
+    }
+
+    pub(super) fn behaviour(self) -> Behaviour {
+        Behaviour { hairpin: self.hairpin, ..self.kind.behaviour() }
+    }
 }
 
 impl Site {
@@ -95,7 +107,8 @@ impl Site {
 impl fmt::Display for Router {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let carrier = if self.carrier { " carrier" } else { "" };
-        write!(f, "{}{carrier}", self.kind)
+        let hairpin = if self.hairpin { " hairpin" } else { "" };
+        write!(f, "{}{carrier}{hairpin}", self.kind)
     }
 }
 

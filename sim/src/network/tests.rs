@@ -1,5 +1,6 @@
 use super::*;
 use crate::moment::Units;
+use crate::scenario::{Fault, What};
 use stayfound_core::keys::SecretKey;
 
 /// Hosts without nodes: what arrives is kept.
@@ -383,4 +384,52 @@ fn a_host_sends_from_an_address_of_the_family_that_it_sends_to() {
         Some(six),
         "the way there translates"
     );
+}
+
+/// A host behind a router of this kind at an outside address.
+fn behind(bench: &mut Bench, host: HostId, n: u8, router: Router) {
+    let port = 3610 + host.0 as u16;
+    let behind = Some(Behind { outside: address(n).ip(), port, router });
+    let at = Attachment { addresses: Vec::new(), behind };
+    bench.network.attach(host, at, bench.now, &mut bench.queue);
+}
+
+#[test]
+fn a_link_across_a_router_lives_on_and_moves_when_the_router_loses_its_mappings() {
+    for kind in nat::NatKind::ALL {
+        for carrier in [false, true] {
+            let mut bench = Bench::new();
+            behind(&mut bench, A, 9, Router { carrier, ..Router::new(kind) });
+            bench.dial(A, 1, B, 2);
+            bench.accepts(B, 0);
+            bench.run(1_000.s());
+            assert_eq!(bench.take(A), ["dialled", "\"hello"], "{kind}");
+            assert!(bench.take(B).is_empty(), "what keeps a mapping alive moves nothing");
+            let reboot = Fault { host: A, what: What::Reboot };
+            bench.network.apply(&reboot, bench.now, &mut bench.queue);
+            bench.run(KEEP_ALIVE * 2);
+            bench.say(B, 0, "there?");
+            bench.run(1.s());
+            assert_eq!(bench.take(A), ["\"there?"], "{kind}: the same link");
+            bench.dial(B, 7, A, 9);
+            bench.run(DIAL_TIMEOUT);
+            let answered = bench.take(B).contains(&"failed".into());
+            assert!(answered, "{kind}: nobody dials a port that was never mapped");
+        }
+    }
+}
+
+#[test]
+fn hosts_behind_one_router_reach_one_another_if_it_hairpins() {
+    for hairpin in [false, true] {
+        let mut bench = Bench::new();
+        let router = Router { hairpin, ..Router::new(nat::NatKind::FullCone) };
+        [A, B].into_iter().for_each(|host| behind(&mut bench, host, 9, router));
+        bench.network.sends(B, address(3), bench.now).expect("it is mapped now");
+        let there = SocketAddr::new(address(9).ip(), 3611);
+        bench.network.dial((A, DialId(1)), (key(B), there), bench.now, &mut bench.queue);
+        bench.run(DIAL_TIMEOUT);
+        let expected = if hairpin { "accepted" } else { "" };
+        assert_eq!(bench.take(B).concat(), expected);
+    }
 }

@@ -223,7 +223,7 @@ pub(crate) fn home_router(draws: &mut Stream) -> Router {
         75..83 => NatKind::FullCone,
         _ => NatKind::Symmetric,
     };
-    Router { kind, carrier: draws.hits(15, 100) }
+    Router { carrier: draws.hits(15, 100), ..Router::new(kind) }
 }
 
 fn others(style: Interfaces, addresses: &mut Addresses, draws: &mut Stream) -> BTreeSet<IpAddr> {

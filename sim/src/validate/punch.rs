@@ -74,7 +74,7 @@ fn router(stream: &mut Stream) -> Router {
             None => break *kind,
         }
     };
-    Router { kind, carrier: stream.hits(CARRIER_PER_MILLE, 1_000) }
+    Router { carrier: stream.hits(CARRIER_PER_MILLE, 1_000), ..Router::new(kind) }
 }
 
 /// The outermost router's address.

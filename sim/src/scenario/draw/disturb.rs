@@ -6,7 +6,7 @@ use super::{Draft, line, one_of};
 use crate::event::HostId;
 use crate::host::{UNSYNCED_MAX, Uplink};
 use crate::moment::{Moment, Units};
-use crate::network::{Access, MTU, Router};
+use crate::network::{Access, MTU};
 use crate::scenario::build::home_router;
 use crate::scenario::{Families, FaultKind, Line, What};
 
@@ -108,10 +108,7 @@ impl Draft<'_> {
             Uplink::Forwarded { .. } => None, // its operator sees to it that the port is forwarded
             _ if self.families != Families::V4 => None,
             Uplink::Direct | Uplink::Nat(_) if self.draws.hits(1, 2) => Some(What::Direct),
-            Uplink::Direct | Uplink::Nat(_) => {
-                let Router { kind, carrier } = home_router(&mut self.draws);
-                Some(What::Nat(Router { kind, carrier }))
-            }
+            Uplink::Direct | Uplink::Nat(_) => Some(What::Nat(home_router(&mut self.draws))),
         };
         let mut lines = vec![line(at, who, What::Offline)];
         lines.extend(behind.map(|what| line(back, who, what)));
@@ -121,10 +118,9 @@ impl Draft<'_> {
     }
 
     fn router(&mut self, anybody: &[usize], at: Moment) -> Vec<Line> {
-        let uplink = |who: &&usize| self.setup.hosts[**who].uplink;
         let (mut natted, mut forwarded) = (Vec::new(), Vec::new());
         for who in anybody {
-            match uplink(&who) {
+            match self.setup.hosts[*who].uplink {
                 Uplink::Direct => {}
                 Uplink::Forwarded { .. } => forwarded.push(*who),
                 Uplink::Nat(_) => natted.push(*who),

@@ -391,11 +391,12 @@ pub(super) struct RouterOf;
 
 impl Syntax for RouterOf {
     type Value = Router;
-    const FORM: &'static str = "NAT [carrier]";
+    const FORM: &'static str = "NAT [carrier] [hairpin]";
 
     fn parse(cursor: &mut Cursor<'_>) -> Result<Router, Trouble> {
         let kind = OneOf::parse(cursor)?;
-        Ok(Router { kind, carrier: cursor.takes("carrier") })
+        let carrier = cursor.takes("carrier");
+        Ok(Router { kind, carrier, hairpin: cursor.takes("hairpin") })
     }
 
     fn print(value: &Router) -> String {
