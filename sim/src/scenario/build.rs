@@ -18,7 +18,7 @@ use crate::network::{Access, Router};
 use crate::world::{HostSetup, Setup};
 
 /// The port that stayfound listens at unless told otherwise.
-const PORT: u16 = 3610;
+pub(super) const PORT: u16 = 3610;
 const YEAR_MS: u64 = 365 * 24 * 3_600 * 1_000;
 
 /// Addresses that nobody has had before.

@@ -494,9 +494,12 @@ impl Fresh {
             let address = match self.v6[host.0] {
                 true => {
                     let [high, low] = [(n >> 16) as u16, n as u16];
-                    SocketAddr::from((Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, high, low), 3610))
+                    SocketAddr::from((
+                        Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, high, low),
+                        build::PORT,
+                    ))
                 }
-                false => (Ipv4Addr::new(198, 19, high, low), 3610).into(),
+                false => (Ipv4Addr::new(198, 19, high, low), build::PORT).into(),
             };
             if !self.taken.contains(&address) {
                 return address;

@@ -13,12 +13,10 @@ use crate::event::HostId;
 use crate::host::DiskSpeed;
 use crate::network::nat::NatKind;
 use crate::network::{Access, Latency, Loss, Noise, Router};
+use crate::scenario::build::PORT;
 use crate::scenario::{
     Bootstrap, Families, FaultKind, Interfaces, Miles, Neighbours, ROSTER_MAX, Roster, SeqStyle,
 };
-
-/// The port that stayfound listens at unless told otherwise.
-const PORT: u16 = 3610;
 
 /// A way to write a value.
 pub(super) trait Syntax {
