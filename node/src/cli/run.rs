@@ -125,7 +125,7 @@ Examples:
 
   Recorded, so that stayfound-sim replay can repeat what happened (docs/replay.md says what a
   recording shows):
-    stayfound run --lock .charon/cluster-lock.json --key .charon/charon-enr-private-key \
+    stayfound run --lock .charon/cluster-lock.json --key .charon/charon-enr-private-key \\
       --data-dir /var/lib/stayfound --record /var/tmp/node.recording
 
 Whoever starts for the first time knows nobody: give it a --hint or a --boot (what it has learned it
