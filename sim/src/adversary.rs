@@ -18,7 +18,6 @@ mod operator;
 mod walker;
 
 pub use operator::{Lie, Traitor};
-pub(crate) use walker::PAUSE_MAX;
 pub use walker::Persona;
 
 /// How many records one of its NODES packets holds: as many as surely fit.

@@ -11,7 +11,7 @@ use crate::network::Due;
 pub struct HostId(pub usize);
 
 /// Everything that can be due.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Event {
     /// Something in the network.
     Network(Due),

@@ -13,10 +13,11 @@ use stayfound_core::record::Scope;
 use stayfound_core::recording::Recorder;
 use stayfound_core::time::Wall;
 
-use crate::adversary::{Adversary, Persona, Traitor};
+use crate::adversary::Traitor;
 use crate::event::Local;
 use crate::moment::Moment;
 use crate::network::{Arrival, Attachment, Behind, Router};
+use crate::occupant::Role;
 
 mod clock;
 mod disk;
@@ -71,10 +72,8 @@ pub(crate) struct Host {
     /// How many millionths its monotonic clock is too fast.
     pub(crate) drift: i32,
     pub(crate) process: Option<Process>,
-    /// Who is to be there in place of a node.
-    pub(crate) persona: Option<Persona>,
-    /// Who is there in place of a node.
-    pub(crate) adversary: Option<Adversary>,
+    /// Who starts there.
+    pub(crate) role: Role,
     /// What its node's words pass through, if its operator is Byzantine.
     pub(crate) traitor: Option<Traitor>,
     /// How many processes it has had.

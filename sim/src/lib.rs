@@ -14,6 +14,7 @@ pub mod moment;
 pub mod mutants;
 pub mod network;
 pub mod observe;
+pub mod occupant;
 pub mod oracle;
 pub mod queue;
 pub mod replay;

@@ -44,6 +44,7 @@ mod life;
 mod link;
 pub mod nat;
 mod path;
+mod places;
 mod route;
 mod site;
 
@@ -54,8 +55,9 @@ use link::{EndState, Link};
 use nat::Nat;
 use path::Paths;
 pub use path::{Latency, Loss, Noise};
-use site::Site;
+use places::Places;
 pub use site::{Attachment, Behind, Router};
+use site::{Gate, Site};
 
 /// How long a dial waits for an answer.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -72,7 +74,7 @@ pub const MTU: u16 = 1_500;
 pub struct Wire(u64);
 
 /// What is under way in the network.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Due {
     /// The first flight of a handshake arrives at the address that was dialled.
     Hello(Wire),
@@ -89,8 +91,8 @@ pub enum Due {
     Rebind(Wire, SocketAddr),
     /// The notice that this side has closed arrives at the other.
     Closing(Wire, Side),
-    /// The datagram of this number arrives.
-    Datagram(u64),
+    /// A datagram arrives.
+    Datagram(Datagram),
     /// Both ends of a link across a router say something.
     KeepAlive(Wire),
     /// This side has heard nothing since the outage of this number began.
@@ -133,11 +135,16 @@ pub enum Arrival {
 }
 
 /// A datagram on its way.
-struct Datagram {
-    from: SocketAddr,
+#[derive(Clone, Debug)]
+pub struct Datagram {
+    /// Where it seems to come from.
+    pub from: SocketAddr,
     to: SocketAddr,
     sender: HostId,
-    bytes: Bytes,
+    /// Whom it would have reached when it was sent; the sender itself, if nobody.
+    far: HostId,
+    /// What it says.
+    pub bytes: Bytes,
 }
 
 /// A node named a link that it does not have.
@@ -157,15 +164,15 @@ pub struct OpenLink {
 pub struct Network {
     paths: Paths,
     sites: Vec<Site>,
-    at: BTreeMap<SocketAddr, HostId>,
+    /// Of each site what every packet asks, close together: in large networks, that is what it costs.
+    gates: Vec<Gate>,
+    at: Places,
     /// By their outside addresses.
     routers: BTreeMap<IpAddr, Nat>,
     /// From whom to whom nothing passes, although it does between others.
     cuts: BTreeSet<(HostId, HostId)>,
     links: BTreeMap<Wire, Link>,
     wires: u64,
-    datagrams: BTreeMap<u64, Datagram>,
-    datagrams_sent: u64,
     deliveries: VecDeque<Delivery>,
     /// How often a link opened, closed, broke or was mended.
     changes: u64,
@@ -196,13 +203,12 @@ impl Network {
         Self {
             paths: Paths { latency, loss, noise, salt },
             sites: Vec::new(),
-            at: BTreeMap::new(),
+            gates: Vec::new(),
+            at: Places::default(),
             routers: BTreeMap::new(),
             cuts: BTreeSet::new(),
             links: BTreeMap::new(),
             wires: 0,
-            datagrams: BTreeMap::new(),
-            datagrams_sent: 0,
             deliveries: VecDeque::new(),
             changes: 0,
         }
@@ -213,6 +219,7 @@ impl Network {
         let host = HostId(self.sites.len());
         let chance = chance.stream(&format!("network packets of host {}", host.0));
         self.sites.push(Site::new(key, chance));
+        self.gates.push(Gate::default());
         host
     }
 
@@ -225,7 +232,7 @@ impl Network {
     /// Who is at an address.
     #[must_use]
     pub fn holder(&self, address: SocketAddr) -> Option<HostId> {
-        self.at.get(&address).copied()
+        self.at.holder(&address)
     }
 
     /// Whether this end is open.
@@ -266,13 +273,14 @@ impl Network {
     /// A process starts on a host.
     pub fn started(&mut self, host: HostId, process: u32) {
         let site = &mut self.sites[host.0];
-        assert!(site.process.is_none() && site.links.is_empty(), "{host:?} runs already");
-        (site.process, site.halted, site.links_opened) = (Some(process), false, 0);
+        let gate = &mut self.gates[host.0];
+        assert!(gate.process.is_none() && site.links.is_empty(), "{host:?} runs already");
+        (gate.process, gate.halted, site.links_opened) = (Some(process), false, 0);
     }
 
     /// The process of a host dies without a word.
     pub fn died(&mut self, host: HostId, now: Moment, queue: &mut Queue<Event>) {
-        self.sites[host.0].process = None;
+        self.gates[host.0].process = None;
         for (wire, side) in self.ends(host) {
             self.shut(wire, side);
             self.refresh(wire, now, queue);
@@ -289,8 +297,14 @@ impl Network {
         now: Moment,
         queue: &mut Queue<Event>,
     ) {
-        let Some(from) = forged.or_else(|| self.sends(sender, to, now)) else { return };
-        let far = self.reaches(sender, from, to, now).unwrap_or(sender);
+        let from = match forged {
+            Some(from) => from,
+            None => match self.sends(sender, to, now) {
+                Some(from) => from,
+                None => return,
+            },
+        };
+        let far = self.reaches(sender, &from, &to, now).unwrap_or(sender);
         if !self.fits(sender, far, to, bytes.len()) {
             return;
         }
@@ -298,12 +312,17 @@ impl Network {
         let mut hits = |of: u16| of > 0 && self.sites[sender.0].chance.hits(of.into(), 1_000);
         let (twice, corrupted) = (hits(noise.duplicated), hits(noise.corrupted));
         let bytes = if corrupted { self.corrupt(sender, &bytes) } else { bytes };
-        for bytes in [Some(bytes.clone()), twice.then_some(bytes)].into_iter().flatten() {
-            let Some(way) = self.transit(sender, far, bytes.len(), now) else { continue };
-            let number = self.datagrams_sent;
-            self.datagrams_sent += 1;
-            self.datagrams.insert(number, Datagram { from, to, sender, bytes });
-            queue.push(now + way, Due::Datagram(number).into());
+        let datagram = Datagram { from, to, sender, far, bytes };
+        if twice {
+            self.launch(datagram.clone(), now, queue);
+        }
+        self.launch(datagram, now, queue);
+    }
+
+    fn launch(&mut self, datagram: Datagram, now: Moment, queue: &mut Queue<Event>) {
+        let Datagram { sender, far, ref bytes, .. } = datagram;
+        if let Some(way) = self.transit(sender, far, bytes.len(), now) {
+            queue.push(now + way, Due::Datagram(datagram).into());
         }
     }
 
@@ -317,18 +336,16 @@ impl Network {
         bytes.into()
     }
 
-    /// A datagram arrives at whoever is there now, if anybody.
-    fn on_datagram(&mut self, number: u64, now: Moment) {
-        let Datagram { from, to, sender, bytes } =
-            self.datagrams.remove(&number).expect("a datagram arrives once");
-        let Some(host) = self.reaches(sender, from, to, now) else { return };
-        if !self.carries(sender, host) {
-            return;
+    /// Who gets this datagram now, if anybody.
+    pub fn receiver(&mut self, datagram: &Datagram, now: Moment) -> Option<HostId> {
+        let Datagram { from, to, sender, far, .. } = datagram;
+        let stayed = self.gates[far.0].first.as_ref() == Some(to);
+        let host = if stayed { *far } else { self.reaches(*sender, from, to, now)? };
+        if !self.carries(*sender, host) {
+            return None;
         }
         self.receives(host, from, to, now);
-        if self.sites[host.0].process.is_some() {
-            self.deliveries.push_back(Delivery { host, what: Arrival::Datagram(from, bytes) });
-        }
+        self.gates[host.0].process.map(|_| host)
     }
 
     /// A node dials.
@@ -343,13 +360,13 @@ impl Network {
         self.wires += 1;
         let sent_from = self.sends(host, target, now);
         let site = &mut self.sites[host.0];
-        let process = site.process.expect("only a running node dials");
+        let process = self.gates[host.0].process.expect("only a running node dials");
         site.dialling.insert(wire);
         self.links.insert(wire, Link::dialled((host, process), dial, expected, target, sent_from));
         queue.push(now + DIAL_TIMEOUT, Due::GiveUp(wire).into());
         // Nobody there: the packet goes as far as a host's would, and nothing comes back.
         if let Some(from) = sent_from {
-            let far = self.reaches(host, from, target, now).unwrap_or(host);
+            let far = self.reaches(host, &from, &target, now).unwrap_or(host);
             let way = self.flight(host, far);
             queue.push(now + way, Due::Hello(wire).into());
         }
@@ -406,9 +423,14 @@ impl Network {
         queue: &mut Queue<Event>,
         admits: &dyn Fn(HostId, &PublicKey) -> bool,
     ) {
-        if let Due::Datagram(number) = due {
-            return self.on_datagram(number, now);
-        }
+        let due = match due {
+            Due::Datagram(datagram) => {
+                let to = self.receiver(&datagram, now);
+                let what = Arrival::Datagram(datagram.from, datagram.bytes);
+                return self.deliveries.extend(to.map(|host| Delivery { host, what }));
+            }
+            other => other,
+        };
         let (Due::Hello(wire)
         | Due::Answer(wire)
         | Due::Finish(wire)

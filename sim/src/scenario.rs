@@ -20,6 +20,9 @@ use crate::moment::Moment;
 use crate::network::{Access, Router};
 use crate::world::Setup;
 
+/// The port that stayfound listens at unless told otherwise.
+pub(crate) const PORT: u16 = 3610;
+
 pub(crate) mod build;
 pub(crate) mod draw;
 mod healing;

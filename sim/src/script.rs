@@ -58,9 +58,7 @@ impl Script {
     #[must_use]
     pub fn started(options: &Options) -> Self {
         let mut script = Self::new(options);
-        let neighbours = options.discovery.map_or(0, |it| it.boots + it.walkers);
-        let others = options.operators + options.spares;
-        let others = others..others + options.strangers + neighbours;
+        let others = options.operators + options.spares..options.hosts();
         for host in (0..options.operators).chain(others) {
             script.number(host).starts();
         }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use bytes::Bytes;
 use stayfound_core::chance::Chance;
 use stayfound_core::cluster::OperatorIndex;
 use stayfound_core::discovery::{Answer, Ask};
@@ -12,13 +13,14 @@ use stayfound_core::record::{NodeId, Signed};
 use stayfound_core::recording::End;
 use stayfound_core::step;
 
-use crate::adversary::{Adversary, Persona};
+use crate::adversary::Adversary;
 use crate::event::{Event, HostId, Local};
 use crate::host::{Disk, DiskSpeed, Halt, Host, SOCKET_DATAGRAMS, Uplink, Waiting};
 use crate::moment::Moment;
-use crate::network::{Access, Arrival, Latency, Loss, Network, Noise, OpenLink};
+use crate::network::{Access, Arrival, Due, Latency, Loss, Network, Noise, OpenLink};
 use crate::observe::happening::{self};
 use crate::observe::{Observed, Observer, Way};
+use crate::occupant::{Occupant, PING_PERIOD, Role};
 use crate::oracle::{Finding, Oracle, View};
 use crate::queue::Queue;
 use crate::trace::{Trace, input_in_words};
@@ -26,8 +28,10 @@ use crate::trace::{Trace, input_in_words};
 mod faults;
 mod watch;
 
-/// More events than this in one run, and something does not come to rest.
+/// More events than this in one run, and something does not come to rest ...
 pub const EVENTS_MAX: u64 = 4_000_000;
+/// ... but for so many more for each host and simulated second.
+pub const EVENTS_OF_HOST_AND_SECOND: u64 = 100;
 
 /// What a world is made of.
 #[derive(Clone, Debug)]
@@ -63,8 +67,8 @@ pub struct HostSetup {
     pub access: Access,
     /// Whether its socket takes both address families.
     pub dual_stack: bool,
-    /// Who is there in place of a node once it starts, if anybody is.
-    pub persona: Option<Persona>,
+    /// Who starts there.
+    pub role: Role,
 }
 
 /// Everything, at one moment.
@@ -72,6 +76,8 @@ pub struct World {
     now: Moment,
     queue: Queue<Event>,
     hosts: Vec<Host>,
+    /// Who is on each in place of a node.
+    occupants: Vec<Option<Occupant>>,
     /// The records of the operators in every manifest that names them.
     listed: Vec<Signed>,
     network: Network,
@@ -97,6 +103,7 @@ impl World {
             now: Moment::default(),
             queue: Queue::default(),
             hosts: Vec::new(),
+            occupants: Vec::new(),
             listed: Vec::new(),
             network: Network::new(setup.latency, setup.loss, setup.noise, chance),
             oracle: Oracle::default(),
@@ -130,8 +137,7 @@ impl World {
                     wall_error: 0,
                     drift: 0,
                     process: None,
-                    persona: host.persona,
-                    adversary: None,
+                    role: host.role,
                     traitor: None,
                     starts: 0,
                     chance: Chance::new(seed),
@@ -169,6 +175,7 @@ impl World {
             self.oracle.add_stranger(own);
         }
         self.hosts.push(host);
+        self.occupants.push(None);
     }
 
     /// Measures what happens from now on; with `events`, writes down every event as well.
@@ -264,8 +271,12 @@ impl World {
     /// # Panics
     /// If a node runs there.
     pub fn corrupt(&mut self, host: HostId, adversary: Adversary) {
+        self.occupy(host, adversary.into());
+    }
+
+    fn occupy(&mut self, host: HostId, occupant: Occupant) {
         assert!(self.hosts[host.0].process.is_none(), "a node runs there");
-        if self.hosts[host.0].adversary.replace(adversary).is_none() {
+        if self.occupants[host.0].replace(occupant).is_none() {
             self.network.started(host, 0);
         }
     }
@@ -275,7 +286,10 @@ impl World {
     /// # Panics
     /// If there is none.
     pub fn conspire<T>(&mut self, host: HostId, deed: impl FnOnce(&mut Adversary) -> T) -> T {
-        let done = deed(self.hosts[host.0].adversary.as_mut().expect("an adversary is there"));
+        let Some(Occupant::Adversary(adversary)) = &mut self.occupants[host.0] else {
+            panic!("no adversary is there");
+        };
+        let done = deed(adversary);
         self.plot(host);
         done
     }
@@ -299,8 +313,8 @@ impl World {
     /// The first thing that must not be.
     pub fn advance(&mut self, until: Moment) -> Result<(), Finding> {
         assert!(until >= self.now, "time ran backwards: {until} after {}", self.now);
-        while self.queue.next_at().is_some_and(|at| at <= until) {
-            self.happen()?;
+        while let Some((at, event)) = self.queue.pop_until(until) {
+            self.happen(at, event)?;
         }
         self.now = until;
         Ok(())
@@ -318,11 +332,11 @@ impl World {
                 self.settled();
                 return Ok(self.now - since);
             }
-            if self.queue.next_at().is_none_or(|at| at > until) {
+            let Some((at, event)) = self.queue.pop_until(until) else {
                 self.now = until;
                 return verdict.map(|()| within);
-            }
-            self.happen()?;
+            };
+            self.happen(at, event)?;
         }
     }
 
@@ -343,15 +357,23 @@ impl World {
     }
 
     /// The next event.
-    fn happen(&mut self) -> Result<(), Finding> {
-        let (at, event) = self.queue.pop().expect("something is due");
+    fn happen(&mut self, at: Moment, event: Event) -> Result<(), Finding> {
         assert!(at >= self.now, "the queue went back in time");
         self.now = at;
-        if self.trace.events() > EVENTS_MAX {
-            let sentence = format!("{EVENTS_MAX} events: something does not come to rest");
+        if self.trace.events() > self.events_max() {
+            let sentence =
+                format!("{} events: something does not come to rest", self.trace.events());
             return Err(Finding::liveness(at, sentence));
         }
         match event {
+            Event::Network(Due::Datagram(datagram)) => {
+                let Some(host) = self.network.receiver(&datagram, at) else { return Ok(()) };
+                if self.occupants[host.0].is_some() {
+                    self.occupant_hears(host, datagram.from, datagram.bytes);
+                    return Ok(());
+                }
+                self.arrive(host, Arrival::Datagram(datagram.from, datagram.bytes))
+            }
             Event::Network(due) => {
                 let hosts = &self.hosts;
                 self.network.handle(due, at, &mut self.queue, &|host, key| {
@@ -359,7 +381,7 @@ impl World {
                     process.is_some_and(|process| process.node.admits(key.as_bytes()))
                 });
                 while let Some(delivery) = self.network.deliver() {
-                    self.arrive(delivery.host, &delivery.what)?;
+                    self.arrive(delivery.host, delivery.what)?;
                 }
                 self.look_at_links();
                 Ok(())
@@ -368,11 +390,17 @@ impl World {
         }
     }
 
-    fn arrive(&mut self, host: HostId, what: &Arrival) -> Result<(), Finding> {
-        if self.waits(host, what) {
+    fn events_max(&self) -> u64 {
+        let host_seconds = self.hosts.len() as u64 * (self.now.0 / 1_000_000_000);
+        EVENTS_MAX + EVENTS_OF_HOST_AND_SECOND * host_seconds
+    }
+
+    fn arrive(&mut self, host: HostId, what: Arrival) -> Result<(), Finding> {
+        assert!(self.occupants[host.0].is_none(), "only datagrams get to it: it dials nobody");
+        if self.waits(host, &what) {
             return Ok(());
         }
-        match what {
+        match &what {
             Arrival::Opened { link, peer, remote, .. } => {
                 self.oracle.link_opened(self.now, host, *link, *peer)?;
                 self.oracle.link_seen(host, *link, *remote);
@@ -380,26 +408,14 @@ impl World {
             Arrival::Closed(link) => self.oracle.link_closed(self.now, host, *link),
             // The bytes came in two pieces, and the first made the node close the link.
             Arrival::Bytes(link, _) if !self.network.is_open(host, *link) => return Ok(()),
-            Arrival::DialFailed(_) | Arrival::Bytes(..) => {}
+            Arrival::DialFailed(_) | Arrival::Bytes(..) | Arrival::Datagram(..) => {}
             Arrival::Moved(link, remote) => self.oracle.link_seen(host, *link, *remote),
-            Arrival::Datagram(from, bytes) => {
-                if self.hosts[host.0].adversary.is_some() {
-                    self.look_at_arrival(host, what);
-                }
-                if let Some(adversary) = &mut self.hosts[host.0].adversary {
-                    adversary.hears(*from, bytes);
-                    self.trace.event(self.now, host, || "the adversary hears".into());
-                    self.trace.input(&what.input());
-                    self.plot(host);
-                    return Ok(());
-                }
-            }
         }
-        self.look_at_arrival(host, what);
+        self.look_at_arrival(host, &what);
         let Some(traitor) = &mut self.hosts[host.0].traitor else {
             return self.feed(host, what.input());
         };
-        match traitor.hears(what) {
+        match traitor.hears(&what) {
             Some(heard) => self.feed(host, heard.input()),
             None => {
                 self.trace.event(self.now, host, || "the traitor hears".into());
@@ -407,6 +423,46 @@ impl World {
                 Ok(())
             }
         }
+    }
+
+    /// Whoever is there in place of a node speaks no QUIC.
+    fn occupant_hears(&mut self, host: HostId, from: SocketAddr, bytes: Bytes) {
+        if let Some(observer) = &mut self.observer {
+            observer.datagram(host, Way::Received, bytes.len());
+        }
+        let occupant = self.occupants[host.0].as_mut().expect("it hears");
+        self.trace.event(self.now, host, || format!("{} hears", occupant.name()));
+        self.trace.input(&Input::Datagram { from, bytes: &bytes });
+        match occupant {
+            Occupant::Adversary(adversary) => {
+                adversary.hears(from, &bytes);
+                self.plot(host);
+            }
+            Occupant::Pinger(pinger) => {
+                if let Some(answer) = pinger.hears(bytes) {
+                    self.network.send(host, None, (from, answer), self.now, &mut self.queue);
+                }
+            }
+        }
+    }
+
+    /// It does something by itself, now and then.
+    fn occupant_wakes(&mut self, host: HostId) {
+        let occupant = self.occupants[host.0].as_mut().expect("it wakes");
+        self.trace.event(self.now, host, || format!("{} wakes", occupant.name()));
+        let pause = match occupant {
+            Occupant::Adversary(adversary) => {
+                let pause = adversary.roams();
+                self.plot(host);
+                pause
+            }
+            Occupant::Pinger(pinger) => {
+                let ping = pinger.pings();
+                self.network.send(host, None, ping, self.now, &mut self.queue);
+                PING_PERIOD
+            }
+        };
+        self.wakes_after(host, pause);
     }
 
     /// Whether a process is not told this now: later, or never.
@@ -425,14 +481,11 @@ impl World {
     }
 
     fn local(&mut self, id: HostId, process: u32, what: Local) -> Result<(), Finding> {
-        let host = &mut self.hosts[id.0];
-        if let Some(adversary) = &mut host.adversary {
-            let pause = adversary.roams();
-            self.trace.event(self.now, id, || "the adversary roams".into());
-            self.plot(id);
-            self.wakes_after(id, pause);
+        if self.occupants[id.0].is_some() {
+            self.occupant_wakes(id);
             return Ok(());
         }
+        let host = &mut self.hosts[id.0];
         let Some(running) = host.process.as_mut().filter(|running| running.number == process)
         else {
             return Ok(()); // that process is gone
@@ -560,7 +613,9 @@ impl World {
 
     /// Sends what an adversary has ready.
     fn plot(&mut self, host: HostId) {
-        let adversary = self.hosts[host.0].adversary.as_mut().expect("it plots");
+        let Some(Occupant::Adversary(adversary)) = &mut self.occupants[host.0] else {
+            unreachable!("only adversaries plot");
+        };
         for shot in adversary.shots() {
             let packet = (shot.to, shot.bytes);
             self.network.send(host, shot.from, packet, self.now, &mut self.queue);

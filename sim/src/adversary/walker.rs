@@ -13,7 +13,7 @@ use super::Adversary;
 use crate::moment::Units;
 
 /// How long it does nothing but answer, at most.
-pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(8);
+const PAUSE_MAX: Duration = Duration::from_secs(8);
 /// How many datagrams it listens to between two times that it does something: two that challenge each
 /// other would go on for ever.
 const PATIENCE: u32 = 32;

@@ -17,13 +17,13 @@ impl Network {
         let Link { target, sent_from, dialler, .. } = &self.links[&wire];
         let (dialler, target) = (dialler.host, *target);
         let from = sent_from.expect("it sent from somewhere");
-        let Some(host) = self.reaches(dialler, from, target, now) else { return };
-        let site = &self.sites[host.0];
-        let Some(process) = site.process.filter(|_| !site.halted) else { return };
+        let Some(host) = self.reaches(dialler, &from, &target, now) else { return };
+        let gate = &self.gates[host.0];
+        let Some(process) = gate.process.filter(|_| !gate.halted) else { return };
         if !self.carries(dialler, host) || !self.fits_quic(dialler, host, target) {
             return;
         }
-        self.receives(host, from, target, now);
+        self.receives(host, &from, &target, now);
         self.sends(host, from, now);
         let link = self.link_mut(wire);
         link.acceptor = Some(End { host, process, number: LinkId(0), state: EndState::Opening });
@@ -44,11 +44,11 @@ impl Network {
             return; // a handshake does not migrate (RFC 9000 §9)
         }
         let acceptor = link.acceptor.as_ref().expect("an answer comes from somebody").host;
-        if !self.carries(acceptor, host) || self.sites[host.0].halted {
+        if !self.carries(acceptor, host) || self.gates[host.0].halted {
             return;
         }
         let (from, target) = (link.sent_from.expect("just compared"), link.target);
-        self.receives(host, target, from, now);
+        self.receives(host, &target, &from, now);
         self.sends(host, target, now);
         let link = &self.links[&wire];
         let peer = self.sites[acceptor.0].key;
@@ -79,7 +79,8 @@ impl Network {
             return self.announce_close(wire, Side::Acceptor, now, queue);
         }
         let link = self.opened(wire, Side::Acceptor);
-        self.receives(host, remote, self.links[&wire].target, now);
+        let target = self.links[&wire].target;
+        self.receives(host, &remote, &target, now);
         self.keep_alive(wire, now, queue);
         let what = Arrival::Opened { link, peer, remote, dial: None };
         self.deliveries.push_back(Delivery { host, what });
@@ -156,12 +157,12 @@ impl Network {
         }
         let (dialler, target) = (link.dialler.host, link.target);
         let sent_before_another_move = self.seen_from(dialler, target, now) != Some(from);
-        let nobody_there = self.reaches(dialler, from, target, now) != Some(host);
-        let cut = !self.passes(dialler, host) || self.sites[host.0].halted;
+        let nobody_there = self.reaches(dialler, &from, &target, now) != Some(host);
+        let cut = !self.passes(dialler, host) || self.gates[host.0].halted;
         if sent_before_another_move || nobody_there || cut || link.sent_from == Some(from) {
             return;
         }
-        self.receives(host, from, target, now);
+        self.receives(host, &from, &target, now);
         self.link_mut(wire).sent_from = Some(from);
         self.deliveries.push_back(Delivery { host, what: Arrival::Moved(number, from) });
         self.refresh(wire, now, queue);
@@ -271,7 +272,7 @@ impl Network {
         let (dialler, acceptor) = (link.host(Side::Dialler), link.host(Side::Acceptor));
         let (Some(near), Some(far)) = (dialler, acceptor) else { return };
         let (target, before) = (link.target, link.sent_from);
-        if self.sites[near.0].halted {
+        if self.gates[near.0].halted {
             return;
         }
         let from = match sent > now {
@@ -300,7 +301,7 @@ impl Network {
             let outage = link.outage;
             for side in Side::BOTH {
                 let Some((host, _)) = self.links[&wire].open_end(side) else { continue };
-                if self.sites[host.0].halted {
+                if self.gates[host.0].halted {
                     continue; // its clock stands still, or nobody looks at it
                 }
                 let heard_before = self.up_to(host, KEEP_ALIVE);
@@ -328,15 +329,15 @@ impl Network {
         let (Some(near), Some(far)) = (link.host(side), link.host(side.other())) else {
             return false;
         };
-        self.carries(far, near) && !self.carries(near, far) && !self.sites[far.0].halted
+        self.carries(far, near) && !self.carries(near, far) && !self.gates[far.0].halted
     }
 
     /// Whether packets get through, both ways.
     fn works(&self, link: &Link, now: Moment) -> bool {
         let Some(acceptor) = &link.acceptor else { return false };
         let runs = |end: &End| {
-            let site = &self.sites[end.host.0];
-            site.process == Some(end.process) && !site.halted
+            let gate = &self.gates[end.host.0];
+            gate.process == Some(end.process) && !gate.halted
         };
         let (dialler, Some(from)) = (link.dialler.host, link.sent_from) else { return false };
         runs(acceptor)
@@ -344,6 +345,6 @@ impl Network {
             && self.passes(acceptor.host, dialler)
             && self.fits_quic(dialler, acceptor.host, link.target)
             && self.seen_from(dialler, link.target, now) == Some(from)
-            && self.reaches(dialler, from, link.target, now) == Some(acceptor.host)
+            && self.reaches(dialler, &from, &link.target, now) == Some(acceptor.host)
     }
 }

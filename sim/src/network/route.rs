@@ -26,13 +26,13 @@ impl Network {
     /// If it is not the network's.
     pub fn apply(&mut self, fault: &Fault, now: Moment, queue: &mut Queue<Event>) {
         let Fault { host, what } = *fault;
-        let site = &mut self.sites[host.0];
+        let gate = &mut self.gates[host.0];
         match what {
-            What::Side(side) => site.side = side,
-            What::Block => site.blocked = true,
-            What::Unblock => site.blocked = false,
-            What::Access(access) => site.access = access,
-            What::Mtu(bytes) => site.mtu = bytes,
+            What::Side(side) => gate.side = side,
+            What::Block => gate.blocked = true,
+            What::Unblock => gate.blocked = false,
+            What::Access(access) => gate.access = access,
+            What::Mtu(bytes) => gate.mtu = bytes,
             What::Cut(to) => drop(self.cuts.insert((host, to))),
             What::Mend(to) => drop(self.cuts.remove(&(host, to))),
             What::Reboot => self.reboot(host),
@@ -43,7 +43,7 @@ impl Network {
 
     /// The last mile of a host at first.
     pub fn begins_with(&mut self, host: HostId, access: Access) {
-        self.sites[host.0].access = access;
+        self.gates[host.0].access = access;
     }
 
     /// A host is here from now on.
@@ -53,12 +53,13 @@ impl Network {
     pub fn attach(&mut self, host: HostId, at: Attachment, now: Moment, queue: &mut Queue<Event>) {
         let site = &mut self.sites[host.0];
         for left in &site.at.addresses {
-            self.at.remove(left);
+            self.at.leave(left);
         }
         for address in &at.addresses {
-            let other = self.at.insert(*address, host);
-            assert!(other.is_none(), "{address} is taken by {other:?}");
+            self.at.take(address, host);
         }
+        let gate = &mut self.gates[host.0];
+        (gate.first, gate.behind) = (at.addresses.first().copied(), at.behind.is_some());
         let before = std::mem::replace(&mut site.at, at).behind;
         let behind = site.at.behind;
         if before != behind {
@@ -75,7 +76,7 @@ impl Network {
 
     /// The process of a host does nothing from now on, or goes on.
     pub fn halted(&mut self, host: HostId, halted: bool, now: Moment, queue: &mut Queue<Event>) {
-        self.sites[host.0].halted = halted;
+        self.gates[host.0].halted = halted;
         self.look_again(host, now, queue);
         if halted {
             return;
@@ -127,8 +128,8 @@ impl Network {
         target: SocketAddr,
         now: Moment,
     ) -> Option<SocketAddr> {
-        if let Some(own) = self.own_source(host, target) {
-            return Some(own);
+        if let Some(own) = self.own_source(host, &target) {
+            return Some(*own);
         }
         let site = &mut self.sites[host.0];
         let Behind { outside, port, .. } = site.at.behind?;
@@ -141,8 +142,8 @@ impl Network {
 
     /// The same, if the next packet would be seen as the last was.
     pub fn seen_from(&self, host: HostId, target: SocketAddr, now: Moment) -> Option<SocketAddr> {
-        if let Some(own) = self.own_source(host, target) {
-            return Some(own);
+        if let Some(own) = self.own_source(host, &target) {
+            return Some(*own);
         }
         let site = &self.sites[host.0];
         let Behind { outside, port, .. } = site.at.behind?;
@@ -156,21 +157,26 @@ impl Network {
     }
 
     /// A router takes what no other interface of that family can send.
-    fn own_source(&self, host: HostId, target: SocketAddr) -> Option<SocketAddr> {
+    fn own_source(&self, host: HostId, target: &SocketAddr) -> Option<&SocketAddr> {
+        if let Some(first) = &self.gates[host.0].first
+            && first.is_ipv4() == target.is_ipv4()
+        {
+            return Some(first);
+        }
         let at = &self.sites[host.0].at;
         let fits = at.addresses.iter().find(|own| own.is_ipv4() == target.is_ipv4());
-        fits.or(at.addresses.first().filter(|_| at.behind.is_none())).copied()
+        fits.or(at.addresses.first().filter(|_| at.behind.is_none()))
     }
 
     /// Who would get a packet of this host, seen from `from`, that is sent to an address.
     pub(super) fn reaches(
         &self,
         sender: HostId,
-        from: SocketAddr,
-        to: SocketAddr,
+        from: &SocketAddr,
+        to: &SocketAddr,
         now: Moment,
     ) -> Option<HostId> {
-        if let Some(host) = self.holder(to) {
+        if let Some(host) = self.at.holder(to) {
             return Some(host);
         }
         let router = self.routers.get(&to.ip())?;
@@ -178,29 +184,35 @@ impl Network {
         if within && !router.hairpins() {
             return None;
         }
-        let mapped = router.lets_in(from, to.port(), now)?;
+        let mapped = router.lets_in(*from, to.port(), now)?;
         let host = host_inside(mapped);
         match &self.sites[host.0].home {
-            Some(home) => home.lets_in(from, mapped.port(), now).map(host_inside),
+            Some(home) => home.lets_in(*from, mapped.port(), now).map(host_inside),
             None => Some(host),
         }
     }
 
     /// A packet comes to a host: routers before it that let it in take note.
-    pub(super) fn receives(&mut self, host: HostId, from: SocketAddr, to: SocketAddr, now: Moment) {
-        if self.sites[host.0].at.behind.is_none() || self.at.contains_key(&to) {
+    pub(super) fn receives(
+        &mut self,
+        host: HostId,
+        from: &SocketAddr,
+        to: &SocketAddr,
+        now: Moment,
+    ) {
+        if !self.is_behind(host) || self.at.holder(to).is_some() {
             return;
         }
         let Some(router) = self.routers.get_mut(&to.ip()) else { return };
-        let Some(mapped) = router.inbound(from, to.port(), now) else { return };
+        let Some(mapped) = router.inbound(*from, to.port(), now) else { return };
         if let Some(home) = &mut self.sites[host.0].home {
-            home.inbound(from, mapped.port(), now);
+            home.inbound(*from, mapped.port(), now);
         }
     }
 
     /// Whether packets pass from one host to another, as far as partitions, cuts and firewalls go.
     pub(super) fn carries(&self, from: HostId, to: HostId) -> bool {
-        let [near, far] = [from, to].map(|host| &self.sites[host.0]);
+        let [near, far] = [from, to].map(|host| &self.gates[host.0]);
         let free = near.side == far.side && !near.blocked && !far.blocked;
         free && (self.cuts.is_empty() || !self.cuts.contains(&(from, to)))
     }
@@ -213,7 +225,7 @@ impl Network {
     /// Whether a payload of this size fits between two hosts.
     pub(super) fn fits(&self, a: HostId, b: HostId, to: SocketAddr, payload: usize) -> bool {
         let headers = HEADERS[usize::from(to.is_ipv6())];
-        let mtu = self.sites[a.0].mtu.min(self.sites[b.0].mtu);
+        let mtu = self.gates[a.0].mtu.min(self.gates[b.0].mtu);
         payload + headers <= usize::from(mtu)
     }
 
@@ -222,7 +234,7 @@ impl Network {
     }
 
     pub(super) fn trip(&self, a: HostId, b: HostId) -> Trip {
-        let miles = [a, b].map(|host| self.sites[host.0].access.mile());
+        let miles = [a, b].map(|host| self.gates[host.0].access.mile());
         Trip { ends: [a.0, b.0], miles }
     }
 
@@ -242,11 +254,11 @@ impl Network {
         }
         let mut more = Duration::ZERO;
         for (host, direction) in [(from, Way::Out), (to, Way::In)] {
-            let site = &mut self.sites[host.0];
-            if site.access == Access::Wired {
+            let access = self.gates[host.0].access;
+            if access == Access::Wired {
                 continue;
             }
-            let mile = site.access.mile();
+            let (site, mile) = (&mut self.sites[host.0], access.mile());
             more += site.condition.pass(mile, direction, bytes, now + more, &mut site.chance)?;
         }
         Some(way + more)
@@ -271,20 +283,20 @@ impl Network {
         let (dialler, acceptor) = (link.dialler.host, link.host(Side::Acceptor));
         let acceptor = acceptor.expect("only links that have reached somebody are kept alive");
         let (target, open) = (link.target, Side::BOTH.map(|it| link.open_end(it).is_some()));
-        let awake = |host: HostId| !self.sites[host.0].halted;
+        let awake = |host: HostId| !self.gates[host.0].halted;
         let (out, back) = (open[0] && awake(dialler), open[1] && awake(acceptor));
         if out
             && let Some(from) = self.sends(dialler, target, now)
             && self.carries(dialler, acceptor)
         {
-            self.receives(acceptor, from, target, now);
+            self.receives(acceptor, &from, &target, now);
         }
         if back
             && let Some(to) = self.links[&wire].sent_from
             && let Some(from) = self.sends(acceptor, to, now)
             && self.carries(acceptor, dialler)
         {
-            self.receives(dialler, from, to, now);
+            self.receives(dialler, &from, &to, now);
         }
         self.refresh(wire, now, queue);
         self.rebind(wire, (now, now), queue);
@@ -292,6 +304,6 @@ impl Network {
     }
 
     fn is_behind(&self, host: HostId) -> bool {
-        self.sites[host.0].at.behind.is_some()
+        self.gates[host.0].behind
     }
 }

@@ -50,22 +50,46 @@ pub(super) struct Site {
     pub(super) at: Attachment,
     /// Its own router, if a carrier's is before that.
     pub(super) home: Option<Nat>,
+    pub(super) condition: Condition,
+    pub(super) links: BTreeMap<LinkId, (Wire, Side)>,
+    /// Its dials that are not answered yet.
+    pub(super) dialling: BTreeSet<Wire>,
+    pub(super) links_opened: u64,
+    pub(super) chance: Stream,
+}
+
+/// What every packet asks of a host, in one cache line.
+#[repr(align(64))]
+pub(super) struct Gate {
+    /// The first of its addresses.
+    pub(super) first: Option<SocketAddr>,
+    /// Whether its first interface is behind a router.
+    pub(super) behind: bool,
     /// On which side of a partition it is.
     pub(super) side: u8,
     pub(super) blocked: bool,
     pub(super) access: Access,
-    pub(super) condition: Condition,
     /// The largest packet, headers and all.
     pub(super) mtu: u16,
     /// The number of its running process.
     pub(super) process: Option<u32>,
     /// Whether that does nothing at present.
     pub(super) halted: bool,
-    pub(super) links: BTreeMap<LinkId, (Wire, Side)>,
-    /// Its dials that are not answered yet.
-    pub(super) dialling: BTreeSet<Wire>,
-    pub(super) links_opened: u64,
-    pub(super) chance: Stream,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            first: None,
+            behind: false,
+            side: 0,
+            blocked: false,
+            access: Access::default(),
+            mtu: MTU,
+            process: None,
+            halted: false,
+        }
+    }
 }
 
 impl Router {
@@ -89,13 +113,7 @@ impl Site {
             key,
             at: Attachment::default(),
             home: None,
-            side: 0,
-            blocked: false,
-            access: Access::default(),
             condition: Condition::default(),
-            mtu: MTU,
-            process: None,
-            halted: false,
             links: BTreeMap::new(),
             dialling: BTreeSet::new(),
             links_opened: 0,

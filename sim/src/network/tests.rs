@@ -68,8 +68,7 @@ impl Bench {
 
     fn run(&mut self, span: Duration) {
         let until = self.now + span;
-        while self.queue.next_at().is_some_and(|at| at <= until) {
-            let (at, event) = self.queue.pop().unwrap();
+        while let Some((at, event)) = self.queue.pop_until(until) {
             let Event::Network(due) = event else { unreachable!() };
             let strangers = self.strangers.clone();
             let admits = move |_: HostId, key: &PublicKey| !strangers.contains(key);

@@ -10,15 +10,14 @@ use stayfound_core::keys::SecretKey;
 use stayfound_core::node::Config;
 use stayfound_core::record::{Endpoints, NodeId, Signed};
 
-use super::{Bootstrap, Families, Interfaces, Miles, Neighbours, Options, Roster, SeqStyle};
+use super::{Bootstrap, Families, Interfaces, Miles, Neighbours, Options, PORT, Roster, SeqStyle};
 use crate::adversary::Persona;
 use crate::host::{EPOCH, Uplink};
 use crate::network::nat::NatKind;
 use crate::network::{Access, Router};
+use crate::occupant::{Pinger, Role};
 use crate::world::{HostSetup, Setup};
 
-/// The port that stayfound listens at unless told otherwise.
-pub(super) const PORT: u16 = 3610;
 const YEAR_MS: u64 = 365 * 24 * 3_600 * 1_000;
 
 /// Addresses that nobody has had before.
@@ -88,7 +87,7 @@ pub(super) fn setup_at(options: &Options, addresses: &mut Addresses, chance: &Ch
     let mut at: Vec<SocketAddr> = (0..hosts).map(|_| addresses.fresh()).collect();
     at.extend((0..boots + walkers).map(apart));
     let mut keys: Vec<SecretKey> = (0..at.len()).map(|host| secret(host, chance)).collect();
-    let personas = personas(options, &mut keys, chance);
+    let roles = roles(options, &mut keys, chance);
     let boot = (hosts..hosts + boots).map(|b| Signed::sign(&keys[b], 1, &Endpoints::at([at[b]])));
     let settings = Settings { boot: boot.collect(), protocols: Vec::new() };
     let records: Vec<Signed> = (0..n)
@@ -137,8 +136,9 @@ pub(super) fn setup_at(options: &Options, addresses: &mut Addresses, chance: &Ch
                 (_, false) => Access::Wired,
             },
             dual_stack,
-            persona: personas[host],
+            role: roles[host],
         })
+        .chain(pingers(options.pingers, chance))
         .collect();
     let Options { latency, loss, noise, disks, .. } = *options;
     let discovery = options.discovery.is_some();
@@ -239,9 +239,9 @@ fn others(style: Interfaces, addresses: &mut Addresses, draws: &mut Stream) -> B
 }
 
 /// Who lies, and how: the last walkers. A Sybil has another key, ground close to an operator's.
-fn personas(options: &Options, keys: &mut [SecretKey], chance: &Chance) -> Vec<Option<Persona>> {
+fn roles(options: &Options, keys: &mut [SecretKey], chance: &Chance) -> Vec<Role> {
     let mut draws = chance.stream("personas");
-    let mut personas = vec![None; keys.len()];
+    let mut roles = vec![Role::Node; keys.len()];
     let near: Vec<NodeId> =
         keys[..options.operators].iter().map(|it| NodeId::of(&it.public_key().point())).collect();
     for host in keys.len() - options.liars..keys.len() {
@@ -250,9 +250,25 @@ fn personas(options: &Options, keys: &mut [SecretKey], chance: &Chance) -> Vec<O
             let target = near[draws.below(near.len() as u64) as usize];
             keys[host] = persona.key(&target, || draw_key(&mut draws));
         }
-        personas[host] = Some(persona);
+        roles[host] = Role::Liar(persona);
     }
-    personas
+    roles
+}
+
+/// Hosts that only ping. They have no use for a key: one is everybody's.
+fn pingers(of: usize, chance: &Chance) -> impl Iterator<Item = HostSetup> {
+    let of = u32::try_from(of).expect("fewer than 2^32 pingers");
+    let key = draw_key(&mut chance.stream("key of pingers"));
+    let config = Config { discovery: None, ..walker(&key, Settings::default()) };
+    (0..of).map(move |place| HostSetup {
+        config: config.clone(),
+        uplink: Uplink::Direct,
+        address: Pinger::address(place),
+        others: BTreeSet::new(),
+        access: Access::Wired,
+        dual_stack: false,
+        role: Role::Pinger { place, of },
+    })
 }
 
 fn secret(host: usize, chance: &Chance) -> SecretKey {

@@ -107,6 +107,7 @@ fn draw_options(draws: &mut Stream) -> Options {
         miles,
         discovery,
         liars: draw_liars(discovery, draws),
+        pingers: 0,
         latency,
         loss: *one_of(&[Loss(0), Loss(0), Loss(1), Loss(10), Loss(50), Loss(100)], draws),
         noise: match draws.below(4) {

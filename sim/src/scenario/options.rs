@@ -4,6 +4,8 @@ use std::fmt;
 
 use crate::host::DiskSpeed;
 use crate::network::{Access, Latency, Loss, Noise};
+#[cfg(doc)]
+use crate::occupant::Role;
 
 /// The choices of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub struct Options {
     pub discovery: Option<Neighbours>,
     /// How many of the walkers, from the last, are adversaries.
     pub liars: usize,
+    /// How many more hosts there are that only ping one another ([`Role::Pinger`]).
+    pub pingers: usize,
     /// How operators find one another at first.
     pub bootstrap: Bootstrap,
     /// Where sequence numbers begin.
@@ -238,11 +242,20 @@ impl Options {
             interfaces: Interfaces::One,
             discovery: None,
             liars: 0,
+            pingers: 0,
             bootstrap: Bootstrap::Manifest,
             seqs: SeqStyle::Millis,
             mix: Vec::new(),
             episodes: 0,
         }
+    }
+
+    /// How many hosts there are, in this order: operators, spares, strangers, boot nodes, walkers,
+    /// pingers.
+    #[must_use]
+    pub fn hosts(&self) -> usize {
+        let neighbours = self.discovery.map_or(0, |it| it.boots + it.walkers);
+        self.operators + self.spares + self.strangers + neighbours + self.pingers
     }
 
     /// Name and value of each, and what follows from them; for tables.

@@ -21,7 +21,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
-use super::{Fault, Line, Options, Scenario, What, build, draw};
+use super::{Fault, Line, Options, PORT, Scenario, What, build, draw};
 use crate::event::HostId;
 use crate::moment::Moment;
 use crate::world::Setup;
@@ -494,12 +494,9 @@ impl Fresh {
             let address = match self.v6[host.0] {
                 true => {
                     let [high, low] = [(n >> 16) as u16, n as u16];
-                    SocketAddr::from((
-                        Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, high, low),
-                        build::PORT,
-                    ))
+                    SocketAddr::from((Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, high, low), PORT))
                 }
-                false => (Ipv4Addr::new(198, 19, high, low), build::PORT).into(),
+                false => (Ipv4Addr::new(198, 19, high, low), PORT).into(),
             };
             if !self.taken.contains(&address) {
                 return address;

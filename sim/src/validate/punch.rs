@@ -145,8 +145,7 @@ impl Punch {
 
     fn run(&mut self, span: Duration) {
         let until = self.now + span;
-        while self.queue.next_at().is_some_and(|at| at <= until) {
-            let (at, event) = self.queue.pop().expect("there is a next one");
+        while let Some((at, event)) = self.queue.pop_until(until) {
             let Event::Network(due) = event else { unreachable!("nothing else is planned") };
             self.now = at;
             self.network.handle(due, at, &mut self.queue, &|_, _| true);

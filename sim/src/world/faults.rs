@@ -6,10 +6,11 @@ use std::time::Duration;
 use stayfound_core::node::{Input, Node, Output, Ticket};
 
 use super::World;
-use crate::adversary::{Adversary, PAUSE_MAX, Persona, Traitor};
+use crate::adversary::{Adversary, Persona, Traitor};
 use crate::event::{Event, HostId, Local};
 use crate::host::{Disk, Halt, Host, Process, Uplink, Waiting};
 use crate::observe::happening::Stamp;
+use crate::occupant::{Occupant, Pinger, Role};
 use crate::oracle::Finding;
 use crate::scenario::{Fault, Roster, What, build};
 
@@ -85,7 +86,9 @@ impl World {
     fn is_possible(&self, fault: &Fault) -> bool {
         let host = &self.hosts[fault.host.0];
         match fault.what {
-            What::Start => host.process.is_none() && host.adversary.is_none() && host.is_named(),
+            What::Start => {
+                host.process.is_none() && self.occupants[fault.host.0].is_none() && host.is_named()
+            }
             What::Wipe | What::Rollback | What::Rot => host.process.is_none(),
             What::Crash | What::Tear | What::Unsync(_) => host.process.is_some(),
             What::Pause | What::Suspend => {
@@ -142,9 +145,18 @@ impl World {
     }
 
     fn start(&mut self, id: HostId) -> Result<(), Finding> {
-        if let Some(persona) = self.hosts[id.0].persona {
-            self.infiltrate(id, persona);
-            return Ok(());
+        match self.hosts[id.0].role {
+            Role::Node => {}
+            Role::Liar(persona) => {
+                self.infiltrate(id, persona);
+                return Ok(());
+            }
+            Role::Pinger { place, of } => {
+                let pinger = Pinger::new(place, of);
+                self.wakes_after(id, pinger.first());
+                self.occupy(id, Occupant::Pinger(pinger));
+                return Ok(());
+            }
         }
         let host = &mut self.hosts[id.0];
         host.traitor.iter_mut().for_each(Traitor::starts);
@@ -172,7 +184,6 @@ impl World {
     }
 
     pub(super) fn wakes_after(&mut self, id: HostId, pause: Duration) {
-        assert!(pause <= PAUSE_MAX);
         let what = Local::Wake;
         self.queue.push(self.now + pause, Event::Local { host: id, process: 0, what });
     }
@@ -263,7 +274,7 @@ impl World {
         while let Some(waiting) = self.process(id).next_waiting() {
             match waiting {
                 Waiting::Local(what) => self.feed(id, what.input())?,
-                Waiting::Arrival(what) => self.arrive(id, &what)?,
+                Waiting::Arrival(what) => self.arrive(id, what)?,
             }
         }
         Ok(())

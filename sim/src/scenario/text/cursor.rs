@@ -35,10 +35,8 @@ pub(super) struct Cursor<'a> {
 
 impl Hosts {
     pub(super) fn of(options: &Options, names: BTreeMap<String, usize>) -> Self {
-        let neighbours = options.discovery.map_or(0, |it| it.boots + it.walkers);
         let operators = options.operators + options.spares;
-        let count = operators + options.strangers + neighbours;
-        Self { operators, spares: options.spares, count, names }
+        Self { operators, spares: options.spares, count: options.hosts(), names }
     }
 
     /// A host by its number, its letter (`A` is 0) or its name.

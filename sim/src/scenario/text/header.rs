@@ -43,7 +43,7 @@ macro_rules! header {
 }
 
 header! {
-    operators: Whole<usize, 1, 64>;
+    operators: Whole<usize, 0, 64>;
     spares: Whole<usize, 0, 64>;
     strangers: Whole<usize, 0, 256>;
     forwarded: Share;
@@ -58,6 +58,7 @@ header! {
     interfaces: OneOf<Interfaces>;
     discovery: NeighboursOf;
     liars: Whole<usize, 0, 1_000>;
+    pingers: Whole<usize, 0, 1_000_000>;
     bootstrap: OneOf<Bootstrap>;
     seqs: OneOf<SeqStyle>;
     mix: Mix;

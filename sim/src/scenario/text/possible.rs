@@ -44,7 +44,9 @@ pub(super) fn check(setup: &Setup, schedule: &[Line]) -> Result<(), (usize, Stri
         if matches!(what, What::Cut(to) | What::Mend(to) if to == host || to.0 >= sites.len()) {
             return Err((place, "the other host is to be another, and one that there is".into()));
         }
-        apply(&mut sites[host.0], what);
+        if !apply(&mut sites[host.0], what) {
+            continue;
+        }
         if let Some(why) = collision(&sites, host) {
             return Err((place, why));
         }
@@ -52,7 +54,8 @@ pub(super) fn check(setup: &Setup, schedule: &[Line]) -> Result<(), (usize, Stri
     Ok(())
 }
 
-fn apply(site: &mut Site, what: What) {
+/// Answers whether others may have been there before.
+fn apply(site: &mut Site, what: What) -> bool {
     match what {
         What::Move(to) => (site.address, site.online) = (to, true),
         What::Offline => site.online = false,
@@ -60,8 +63,9 @@ fn apply(site: &mut Site, what: What) {
         What::Down(ip) => drop(site.others.remove(&ip)),
         What::Direct | What::Forward => site.open = true,
         What::Nat(_) | What::Unforward => site.open = false,
-        _ => {} // is where it was
+        _ => return false, // it is where it was
     }
+    true
 }
 
 impl Site {

@@ -13,7 +13,7 @@ use crate::event::HostId;
 use crate::host::DiskSpeed;
 use crate::network::nat::NatKind;
 use crate::network::{Access, Latency, Loss, Noise, Router};
-use crate::scenario::build::PORT;
+use crate::scenario::PORT;
 use crate::scenario::{
     Bootstrap, Families, FaultKind, Interfaces, Miles, Neighbours, ROSTER_MAX, Roster, SeqStyle,
 };

@@ -55,8 +55,8 @@ fn what_is_wrong_is_said_with_its_place_and_the_nearest_word() {
     for (text, what) in [
         ("oprators 4", ":1:1: expected a key or a time, found `oprators`: did you mean operators?"),
         ("latency fsat", ":1:9: expected LATENCY, found `fsat`: one of datacentre,"),
-        ("operators 0", ":1:11: expected a number from 1 to 64, found `0`"),
-        ("operators", ":1:10: expected a number from 1 to 64, but the line ends"),
+        ("operators 65", ":1:11: expected a number from 0 to 64, found `65`"),
+        ("operators", ":1:10: expected a number from 0 to 64, but the line ends"),
         ("loss 1", ":1:6: expected a share from 0.0 % to 25.0 %, found `1`"),
         ("preset home", ":1:8: expected a preset, found `home`: did you mean homes?"),
         ("crash 2", ":1:1: what happens begins with its time, as in `60s crash`"),
