@@ -365,7 +365,7 @@ impl Discovery {
 
     /// Where many independent strangers see us, per family (R72).
     #[must_use]
-    pub fn observed(&self, now: Mono, v6: bool) -> Option<SocketAddr> {
+    pub fn observed(&mut self, now: Mono, v6: bool) -> Option<SocketAddr> {
         self.votes.winner(now, if v6 { vote::Family::V6 } else { vote::Family::V4 })
     }
 

@@ -41,11 +41,18 @@ impl<K: Ord + Copy, V> Lru<K, V> {
     /// What is held, now used.
     pub(crate) fn get(&mut self, key: &K) -> Option<&mut V> {
         let place = *self.places.get(key)?;
-        if self.ends.is_some_and(|ends| ends.newest != place) {
-            self.unlink(place);
-            self.link(place);
-        }
+        self.touch(place);
         Some(&mut self.slot(place).value)
+    }
+
+    /// What is held, now used if it passes this.
+    pub(crate) fn get_if(&mut self, key: &K, passes: impl FnOnce(&mut V) -> bool) -> bool {
+        let Some(&place) = self.places.get(key) else { return false };
+        let passed = passes(&mut self.slot(place).value);
+        if passed {
+            self.touch(place);
+        }
+        passed
     }
 
     /// What is held, without using it.
@@ -100,6 +107,13 @@ impl<K: Ord + Copy, V> Lru<K, V> {
             next = slot.older;
             Some((&slot.key, &slot.value))
         })
+    }
+
+    fn touch(&mut self, place: usize) {
+        if self.ends.is_some_and(|ends| ends.newest != place) {
+            self.unlink(place);
+            self.link(place);
+        }
     }
 
     fn pop_oldest(&mut self) -> Option<(K, V)> {

@@ -68,6 +68,8 @@ struct Inner {
     point: Point,
     node_id: NodeId,
     content_hash: [u8; 32],
+    /// Kept, because every packet from the node asks for them.
+    endpoints: Endpoints,
 }
 
 impl<'a> Claimed<'a> {
@@ -152,8 +154,9 @@ impl Identified<'_> {
         if !point.verifies(&content_hash, &claimed.signature) {
             return Err(RecordError::Signature);
         }
-        let (bytes, seq) = (claimed.bytes.into(), claimed.seq);
-        Ok(Signed(Arc::new(Inner { bytes, seq, public_key, point, node_id, content_hash })))
+        let (bytes, seq, endpoints) = (claimed.bytes.into(), claimed.seq, claimed.endpoints());
+        let inner = Inner { bytes, seq, public_key, point, node_id, content_hash, endpoints };
+        Ok(Signed(Arc::new(inner)))
     }
 }
 
@@ -202,6 +205,7 @@ impl Signed {
             point,
             node_id: NodeId::of(&point),
             content_hash,
+            endpoints: *endpoints,
         }))
     }
 
@@ -250,7 +254,7 @@ impl Signed {
     /// The addresses and ports that it names.
     #[must_use]
     pub fn endpoints(&self) -> Endpoints {
-        Endpoints::from_pairs(self.pairs())
+        self.0.endpoints
     }
 
     /// Every pair in key order: key, and value as the RLP item that it is (a string's or a

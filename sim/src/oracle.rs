@@ -463,10 +463,11 @@ impl Oracle {
         if own.node_id() != self.subjects[host.0].node_id {
             return Err(format!("{} shows a record of another key as its own", self.name(host)));
         }
-        if self.subjects[host.0].shown.as_ref() != Some(own) {
-            self.observe_addresses(host, own)?;
-            self.subjects[host.0].shown = Some(own.clone());
+        if self.subjects[host.0].shown.as_ref() == Some(own) {
+            return Ok(());
         }
+        self.observe_addresses(host, own)?;
+        self.subjects[host.0].shown = Some(own.clone());
         self.observe_record(host, own)
     }
 

@@ -27,6 +27,7 @@ pub(crate) mod build;
 pub(crate) mod draw;
 mod healing;
 mod options;
+mod population;
 pub mod text;
 
 pub use options::{

@@ -101,9 +101,8 @@ impl Discovery {
         message: &mut [u8],
     ) -> bool {
         // What does not open keeps no session alive: anybody can send it in the peer's name.
-        let session = self.sessions.peek_mut(contact);
-        if session.is_some_and(|session| session.open(now, nonce, ad, message).is_some()) {
-            self.sessions.get(contact).expect("it has just opened a message");
+        let opens = |session: &mut Session| session.open(now, nonce, ad, message).is_some();
+        if self.sessions.get_if(contact, opens) {
             return true;
         }
         let pending = self.requests.pending(contact);

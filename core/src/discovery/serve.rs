@@ -86,6 +86,10 @@ impl Discovery {
 
     /// A node says how far its record has come: fetch what is newer than ours (R70).
     fn told_seq(&mut self, now: Mono, from: Contact, enr_seq: u64) {
+        // Mostly it is the record that the session began with.
+        if self.sessions.peek(&from).is_some_and(|session| session.record.seq() >= enr_seq) {
+            return;
+        }
         let Some(known) = self.known(&from) else { return };
         let room = self.requests.fetching() < FETCHES_MAX;
         if room && enr_seq > known.seq() && !self.requests.has(&from, Purpose::Fetch) {

@@ -32,7 +32,13 @@ pub enum Family {
 
 /// The votes: the latest of each prefix, so that one holder of many addresses has one voice.
 #[derive(Debug, Default)]
-pub struct Votes(BTreeMap<Prefix, Vote>);
+pub struct Votes {
+    votes: BTreeMap<Prefix, Vote>,
+    /// How many of them there are for each address.
+    counts: BTreeMap<SocketAddr, usize>,
+    /// None of them was given before this.
+    oldest: Mono,
+}
 
 #[derive(Debug)]
 struct Vote {
@@ -58,41 +64,66 @@ impl Votes {
         if !is_usable(seen) || !same_family || !may_relay(seen.ip(), voter) {
             return;
         }
-        self.0.insert(Prefix::of(voter), Vote { seen, at: now });
-        if self.0.len() > VOTES_MAX {
-            let oldest = self.0.iter().min_by_key(|(_, vote)| vote.at).map(|(prefix, _)| *prefix);
-            self.0.remove(&oldest.expect("there are votes"));
+        let before = self.votes.insert(Prefix::of(voter), Vote { seen, at: now });
+        if before.as_ref().is_none_or(|before| before.seen != seen) {
+            *self.counts.entry(seen).or_default() += 1;
+            before.iter().for_each(|before| self.uncount(before.seen));
+        }
+        if self.votes.len() > VOTES_MAX {
+            let oldest = self.votes.iter().min_by_key(|(_, vote)| vote.at);
+            let oldest = *oldest.expect("there are votes").0;
+            let forgotten = self.votes.remove(&oldest).expect("it is one of them");
+            self.uncount(forgotten.seen);
         }
     }
 
     /// Our address of this family, if enough voters and more than half of all agree on it.
     #[must_use]
-    pub fn winner(&self, now: Mono, family: Family) -> Option<SocketAddr> {
-        let mut counts = BTreeMap::<SocketAddr, usize>::new();
-        let live = self.0.values().filter(|vote| now.since(vote.at) < VOTE_LIFE);
-        for vote in live.filter(|vote| Family::of(vote.seen.ip()) == family) {
-            *counts.entry(vote.seen).or_default() += 1;
-        }
-        let all: usize = counts.values().sum();
-        let (seen, votes) = counts.into_iter().max_by_key(|(_, votes)| *votes)?;
+    pub fn winner(&mut self, now: Mono, family: Family) -> Option<SocketAddr> {
+        self.expire(now);
+        let counts = || self.counts.iter().filter(|(seen, _)| Family::of(seen.ip()) == family);
+        let all: usize = counts().map(|(_, votes)| votes).sum();
+        let (seen, votes) = counts().max_by_key(|(_, votes)| **votes)?;
         let needed = if planted(Bug::BelievesOneStranger) { 1 } else { VOTES_NEEDED };
-        (votes >= needed && 2 * votes > all).then_some(seen)
+        (*votes >= needed && 2 * votes > all).then_some(*seen)
     }
 
-    /// How many votes are kept, counting expired ones.
+    fn expire(&mut self, now: Mono) {
+        if now.since(self.oldest) < VOTE_LIFE {
+            return;
+        }
+        let mut expired = Vec::new();
+        self.votes.retain(|_, vote| {
+            let lives = now.since(vote.at) < VOTE_LIFE;
+            expired.extend((!lives).then_some(vote.seen));
+            lives
+        });
+        expired.into_iter().for_each(|seen| self.uncount(seen));
+        self.oldest = self.votes.values().map(|vote| vote.at).min().unwrap_or(now);
+    }
+
+    fn uncount(&mut self, seen: SocketAddr) {
+        let votes = self.counts.get_mut(&seen).expect("a vote is counted");
+        *votes -= 1;
+        if *votes == 0 {
+            self.counts.remove(&seen);
+        }
+    }
+
+    /// How many votes are kept; expired ones until somebody asks for the winner.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.votes.len()
     }
 
     /// Whether there is no vote.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.votes.is_empty()
     }
 
     /// Our own network changed: what was seen before says nothing any more.
     pub fn clear(&mut self) {
-        self.0.clear();
+        *self = Self::default();
     }
 }

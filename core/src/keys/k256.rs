@@ -92,6 +92,18 @@ pub fn agree_ephemeral(scalar: &[u8; 32], with: &Point) -> Option<([u8; 33], [u8
     Some((compressed(&public_key), compressed(&shared)))
 }
 
+/// The product of two scalars, of which neither is zero.
+///
+/// # Panics
+/// If one is not below the order.
+#[cfg(feature = "remembered-keys")]
+pub(super) fn product(one: &[u8; 32], other: &[u8; 32]) -> [u8; 32] {
+    let [one, other] = [one, other].map(|bytes| {
+        *::k256::SecretKey::from_slice(bytes).expect("a scalar below the order").to_nonzero_scalar()
+    });
+    (one * other).to_bytes().into()
+}
+
 fn compressed(point: &::k256::AffinePoint) -> [u8; 33] {
     let point = point.to_sec1_point(true);
     point.as_bytes().try_into().expect("a finite point compresses to 33 bytes")

@@ -8,16 +8,17 @@
 
 use std::cell::{Cell, RefCell};
 
-use super::plain;
+use super::{k256, plain};
 use crate::lru::Lru;
 
 /// How many results of each function are kept (all functions together: at most about 100 MB).
 pub const RESULTS_REMEMBERED_MAX: usize = 1 << 16;
 
-/// A secret scalar; erased when dropped.
+/// A secret scalar.
 #[derive(Clone)]
 pub struct Secret {
     secret: plain::Secret,
+    scalar: [u8; 32],
     public_key: [u8; 33],
 }
 
@@ -33,6 +34,8 @@ type Claim = ([u8; 33], [u8; 32], [u8; 64]);
 type Agreed = Option<([u8; 33], [u8; 33])>;
 
 struct Memory {
+    /// The scalars of those that have signed something.
+    secrets: Lru<[u8; 33], [u8; 32]>,
     points: Lru<[u8; 33], Option<plain::Point>>,
     signed: Lru<([u8; 33], [u8; 32]), [u8; 64]>,
     verified: Lru<Claim, bool>,
@@ -64,6 +67,7 @@ impl Drop for Before {
 impl Memory {
     fn new() -> Self {
         Self {
+            secrets: Lru::new(RESULTS_REMEMBERED_MAX),
             points: Lru::new(RESULTS_REMEMBERED_MAX),
             signed: Lru::new(RESULTS_REMEMBERED_MAX),
             verified: Lru::new(RESULTS_REMEMBERED_MAX),
@@ -99,7 +103,7 @@ impl Secret {
     pub fn from_bytes(bytes: &[u8; 32]) -> Option<Self> {
         let secret = plain::Secret::from_bytes(bytes)?;
         let public_key = secret.public_key();
-        Some(Self { secret, public_key })
+        Some(Self { secret, scalar: *bytes, public_key })
     }
 
     /// 33 bytes, compressed.
@@ -111,8 +115,12 @@ impl Secret {
     /// r ‖ s by RFC 6979, low S.
     #[must_use]
     pub fn sign(&self, digest: &[u8; 32]) -> [u8; 64] {
+        remembered(|memory| &mut memory.secrets, self.public_key, || self.scalar);
         let key = (self.public_key, *digest);
-        remembered(|memory| &mut memory.signed, key, || self.secret.sign(digest))
+        let signature = remembered(|memory| &mut memory.signed, key, || self.secret.sign(digest));
+        // Whoever it is shown to comes to verify it.
+        remembered(|memory| &mut memory.verified, (key.0, key.1, signature), || true);
+        signature
     }
 
     /// The shared point, 33 bytes compressed.
@@ -154,12 +162,26 @@ pub use super::plain::recover;
 /// not below the order. The other side finds the shared point when it comes to agree.
 #[must_use]
 pub fn agree_ephemeral(scalar: &[u8; 32], with: &Point) -> Agreed {
-    let compute = || plain::agree_ephemeral(scalar, &with.point);
+    let known = |memory: &mut Memory| memory.secrets.get(&with.bytes).copied();
+    let known = if REMEMBERS.get() { MEMORY.with_borrow_mut(known) } else { None };
+    let compute = || match known {
+        Some(other) => agree_with_both(scalar, &other),
+        None => plain::agree_ephemeral(scalar, &with.point),
+    };
     let agreed = remembered(|memory| &mut memory.ephemeral, (*scalar, with.bytes), compute);
     if let Some((public_key, shared)) = agreed {
         remembered(|memory| &mut memory.shared, pair(public_key, with.bytes), || shared);
     }
     agreed
+}
+
+/// The same, if the other side's scalar is known as well: the shared point is the product of both times
+/// the generator, of which the curve has tables.
+fn agree_with_both(scalar: &[u8; 32], other: &[u8; 32]) -> Agreed {
+    let public_key = plain::Secret::from_bytes(scalar)?.public_key();
+    let product = k256::product(scalar, other);
+    let product = plain::Secret::from_bytes(&product).expect("scalars of a group of prime order");
+    Some((public_key, product.public_key()))
 }
 
 fn pair(one: [u8; 33], other: [u8; 33]) -> ([u8; 33], [u8; 33]) {

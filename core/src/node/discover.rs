@@ -224,7 +224,7 @@ impl Node {
     /// Strangers see us somewhere: that counts for as long as no quorum of operators says more.
     fn voted(&mut self) {
         let now = self.now;
-        let Some(it) = &self.searching else { return };
+        let Some(it) = &mut self.searching else { return };
         let seen: Vec<SocketAddr> =
             [false, true].into_iter().filter_map(|v6| it.discovery.observed(now, v6)).collect();
         if self.identity.voted(seen) {

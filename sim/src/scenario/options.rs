@@ -258,6 +258,14 @@ impl Options {
         self.operators + self.spares + self.strangers + neighbours + self.pingers
     }
 
+    /// Whether the host with this number is a walker, and none that lies.
+    #[must_use]
+    pub fn is_walker(&self, host: usize) -> bool {
+        let Some(Neighbours { boots, walkers }) = self.discovery else { return false };
+        let first = self.operators + self.spares + self.strangers + boots;
+        (first..first + walkers - self.liars).contains(&host)
+    }
+
     /// Name and value of each, and what follows from them; for tables.
     #[must_use]
     pub fn lines(&self) -> Vec<(&'static str, String)> {

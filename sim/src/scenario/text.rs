@@ -20,8 +20,9 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
-use super::{Fault, Line, Options, PORT, Scenario, What, build, draw};
+use super::{Fault, Line, Options, PORT, Scenario, What, build, draw, population};
 use crate::event::HostId;
 use crate::moment::Moment;
 use crate::world::Setup;
@@ -61,6 +62,8 @@ const DEPTH_MAX: usize = 8;
 const FILES_MAX: usize = 64;
 /// So many lines of a schedule in all.
 const SCHEDULE_MAX: usize = 100_000;
+/// So much of the lives of discovery nodes is drawn at once: a week of 10,000.
+const HOST_MINUTES_MAX: u64 = 10_000 * 7 * 24 * 60;
 
 /// Reads a file by its path: its text, or why there is none.
 pub type Read<'a> = &'a mut dyn FnMut(&str) -> Result<String, String>;
@@ -151,6 +154,8 @@ struct Place {
 enum Deed {
     Fault(Fault),
     StartAll,
+    /// The discovery nodes live their lives for so long, so many times as fast.
+    Churn(Duration, u64),
     /// A host moves to a network of this kind.
     MoveInto(HostId, &'static str),
     ExpectHealth,
@@ -364,6 +369,7 @@ impl<'r> Reader<'r> {
         let deed = match word.text {
             "expect" => cursor.keyword("health").map(|()| Deed::ExpectHealth)?,
             "start" if cursor.takes("all") => Deed::StartAll,
+            "churn" => self.churn(cursor)?,
             "move" => match cursor.ahead(2).and_then(network) {
                 Some(name) => {
                     let host = cursor.host()?;
@@ -377,6 +383,23 @@ impl<'r> Reader<'r> {
         };
         cursor.end()?;
         Ok((at, deed))
+    }
+
+    /// `for SPAN [times NUMBER]`.
+    fn churn(&self, cursor: &mut Cursor<'_>) -> Result<Deed, Trouble> {
+        cursor.keyword("for")?;
+        let word = cursor.word("how long")?;
+        let span = time::span(word)?;
+        let minutes = span.as_secs() / population::STEP.as_secs();
+        let walkers = self.options.discovery.map_or(0, |it| it.walkers as u64);
+        if walkers * minutes > HOST_MINUTES_MAX {
+            let most = HOST_MINUTES_MAX / walkers;
+            let what =
+                format!("of {walkers} walkers no more than {most} minutes are drawn at once");
+            return Err(Trouble::at(word.column, what));
+        }
+        let times = if cursor.takes("times") { syntax::times(cursor)? } else { 1 };
+        Ok(Deed::Churn(span, times))
     }
 
     /// From the beginning, or with a `+` from the line before.
@@ -407,14 +430,25 @@ impl<'r> Reader<'r> {
         let chance = draw::chance(self.seed);
         let setup = build::setup(&self.options, &chance);
         let mut fresh = Fresh::new(&setup, &self.planned);
-        let (mut schedule, mut places) = (Vec::new(), Vec::new());
+        let mut lines = Vec::new();
         for (at, deed, place) in &self.planned {
-            let before = schedule.len();
-            schedule.extend(
-                expand(deed, &hosts, &mut fresh).into_iter().map(|fault| Line { at: *at, fault }),
-            );
-            places.extend((before..schedule.len()).map(|_| place));
+            let expanded = match *deed {
+                Deed::Churn(span, times) => {
+                    let walkers =
+                        (0..setup.hosts.len()).filter(|host| self.options.is_walker(*host));
+                    let walkers = walkers.map(|host| (HostId(host), setup.hosts[host].address));
+                    population::churn(walkers, (*at, *at + span), times, &chance)
+                }
+                _ => {
+                    let faults = expand(deed, &hosts, &mut fresh).into_iter();
+                    faults.map(|fault| Line { at: *at, fault }).collect()
+                }
+            };
+            lines.extend(expanded.into_iter().map(|line| (line, place)));
         }
+        // Lives go on beside what the lines after them say.
+        lines.sort_by_key(|(line, _)| line.at);
+        let (schedule, places): (Vec<Line>, Vec<&Place>) = lines.into_iter().unzip();
         possible::check(&setup, &schedule)
             .map_err(|(line, why)| places[line].error(Trouble::at(1, why)))?;
         let Self { seed, options, .. } = self;
@@ -447,6 +481,7 @@ fn expand(deed: &Deed, hosts: &Hosts, fresh: &mut Fresh) -> Vec<Option<Fault>> {
     match *deed {
         Deed::Fault(fault) => vec![Some(fault)],
         Deed::ExpectHealth => vec![None],
+        Deed::Churn(..) => unreachable!("lives are no deeds of one moment"),
         Deed::StartAll => {
             let spares = hosts.operators - hosts.spares..hosts.operators;
             let all = (0..hosts.count).filter(|host| !spares.contains(host)).map(HostId);

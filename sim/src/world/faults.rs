@@ -140,7 +140,7 @@ impl World {
         self.network.holder(address).is_none_or(|holder| holder == host)
     }
 
-    fn is_operator(&self, host: HostId) -> bool {
+    pub(super) fn is_operator(&self, host: HostId) -> bool {
         host.0 < self.oracle.operators()
     }
 

@@ -65,6 +65,11 @@ fn number<T: TryFrom<i64>>(
     })
 }
 
+/// So many times as often.
+pub(super) fn times(cursor: &mut Cursor<'_>) -> Result<u64, Trouble> {
+    number(cursor, "", 1, 1_000)
+}
+
 /// How many of the operators: a number, or `all` of them.
 pub(super) struct Share;
 
