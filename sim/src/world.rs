@@ -643,6 +643,7 @@ impl World {
             Output::Event(Told::Violated { operator, how }) => {
                 self.oracle.accuses(now, id, operator, how)?;
             }
+            Output::Event(Told::SeqExhausted) => self.oracle.exhausted(now, id)?,
             Output::Event(_) => {}
         }
         Ok(())

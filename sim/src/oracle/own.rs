@@ -50,6 +50,18 @@ impl Oracle {
         Ok(())
     }
 
+    /// An operator says that its record can never be replaced.
+    ///
+    /// # Errors
+    /// If it is honest: no clock comes so far, and whatever others claim is no proof.
+    pub fn exhausted(&self, now: Moment, host: HostId) -> Result<(), Finding> {
+        if host.0 < self.operators && !self.subjects[host.0].traitor {
+            let sentence = format!("{} says that it is out of sequence numbers", self.name(host));
+            return Err(Finding::safety(now, sentence));
+        }
+        Ok(())
+    }
+
     /// An operator's process is told of an address of an interface: that it is there, or gone.
     pub fn told_of_interface(&mut self, host: HostId, ip: IpAddr, up: bool) {
         self.places.told(host.0, ip, up);

@@ -10,7 +10,8 @@ const NAMED_MIN: usize = 4;
 
 impl Draft<'_> {
     /// Everybody whom the manifest before names, or this one, loads it, one after the other. Now and
-    /// then somebody moves or dies in the middle of it.
+    /// then somebody moves or dies in the middle of it; or whoever is new dies, so that those who load
+    /// later hear of it from others alone.
     pub(super) fn reload(&mut self, movable: &[usize], anybody: &[usize], at: Moment) -> Vec<Line> {
         // Nobody answers for a process that is halted, and one manifest after the other is enough.
         let busy = |line: &Line| {
@@ -37,9 +38,10 @@ impl Draft<'_> {
             then = then + 1.ms() + self.up_to(span);
         }
         let middle = at + self.up_to(then - at);
-        match self.draws.below(4) {
-            0 if !movable.is_empty() => lines.extend(self.moves(movable, 1, middle)),
-            1 => lines.extend(self.crash(anybody, false, middle)),
+        match (self.draws.below(4), &added[..]) {
+            (0 | 1, [new, ..]) => lines.push(line(middle + 2.s(), *new, What::Crash)),
+            (0, _) if !movable.is_empty() => lines.extend(self.moves(movable, 1, middle)),
+            (1 | 2, _) => lines.extend(self.crash(anybody, false, middle)),
             _ => {}
         }
         lines.sort_by_key(|line| line.at);
@@ -73,6 +75,7 @@ impl Draft<'_> {
             match fault.what {
                 What::Load(roster) => self.named = roster.hosts().map(|host| host.0).collect(),
                 What::Start => drop(self.absent.remove(&fault.host.0)),
+                What::Crash => drop(self.absent.insert(fault.host.0)),
                 _ => {}
             }
         }
