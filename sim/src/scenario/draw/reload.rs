@@ -1,5 +1,7 @@
 //! Other manifests: whom they name, and who loads them when.
 
+use std::time::Duration;
+
 use super::{Draft, line, one_of};
 use crate::event::HostId;
 use crate::moment::{Moment, Units};
@@ -7,6 +9,8 @@ use crate::scenario::{Line, ROSTER_MAX, Roster, What};
 
 /// No fewer are named: of three none may lie, and of one there is nobody to find.
 const NAMED_MIN: usize = 4;
+/// After this long whoever has loaded a manifest is mostly linked with whoever is new to it.
+const SOON_LINKED: Duration = Duration::from_secs(5);
 
 impl Draft<'_> {
     /// Everybody whom the manifest before names, or this one, loads it, one after the other. Now and
@@ -26,11 +30,21 @@ impl Draft<'_> {
         let added = |who: &usize| !self.named.contains(who);
         let added: Vec<usize> = named.iter().copied().filter(added).collect();
         let mut all: Vec<usize> = self.named.iter().chain(&added).copied().collect();
+        for last in (1..all.len()).rev() {
+            all.swap(last, self.draws.below(last as u64 + 1) as usize);
+        }
+        let dies = !added.is_empty() && self.draws.hits(1, 3);
+        if dies {
+            all.sort_by_key(|who| !added.contains(who));
+        }
         let span = *one_of(&[1.s(), 10.s(), 60.s()], &mut self.draws);
         let mut lines = Vec::new();
         let mut then = at;
-        while !all.is_empty() {
-            let who = all.swap_remove(self.draws.below(all.len() as u64) as usize);
+        for (place, who) in all.into_iter().enumerate() {
+            if dies && place == 2 {
+                then = then + SOON_LINKED + self.up_to(span);
+                lines.push(line(then, added[0], What::Crash));
+            }
             lines.push(line(then, who, What::Load(roster)));
             if added.contains(&who) {
                 lines.push(line(then + self.up_to(1.s()), who, What::Start));
@@ -38,10 +52,9 @@ impl Draft<'_> {
             then = then + 1.ms() + self.up_to(span);
         }
         let middle = at + self.up_to(then - at);
-        match (self.draws.below(4), &added[..]) {
-            (0 | 1, [new, ..]) => lines.push(line(middle + 2.s(), *new, What::Crash)),
-            (0, _) if !movable.is_empty() => lines.extend(self.moves(movable, 1, middle)),
-            (1 | 2, _) => lines.extend(self.crash(anybody, false, middle)),
+        match self.draws.below(4) {
+            0 if !movable.is_empty() => lines.extend(self.moves(movable, 1, middle)),
+            1 => lines.extend(self.crash(anybody, false, middle)),
             _ => {}
         }
         lines.sort_by_key(|line| line.at);
