@@ -8,6 +8,7 @@ use crate::chance::Stream;
 use crate::cluster::{OperatorIndex, Places};
 use crate::database::{Entry, Provenance};
 use crate::keys::SecretKey;
+use crate::marks::{Mark, mark};
 use crate::mesh::LinkId;
 use crate::planted::{Bug, planted};
 use crate::record::{Endpoints, NodeId, Scope, Signed, is_usable};
@@ -283,7 +284,10 @@ impl Identity {
         let seq = match (newest_ever, wall.0 > floor) {
             (true, _) => next,
             (false, true) => wall.0,
-            (false, false) => next.checked_add(self.leaps.below(SEQ_LEAP)).unwrap_or(next),
+            (false, false) => {
+                mark(Mark::LeapsSeq);
+                next.checked_add(self.leaps.below(SEQ_LEAP)).unwrap_or(next)
+            }
         };
         self.issued = true;
         Some(Ok(Signed::sign(&self.key, seq, &endpoints)))
@@ -310,17 +314,26 @@ impl Identity {
         }
         let of_interface = self.interface_address(family);
         if let Some(seen) = self.seen_by_quorum(family, of_interface) {
+            if Some(seen) != of_interface {
+                mark(Mark::SeenByQuorum);
+            }
             return Some(seen);
         }
         let voted = self.voted.quic_addresses().find(|voted| family.has(voted.ip()));
         if let Some(voted) = voted.filter(|voted| self.is_possible(*voted, of_interface)) {
+            if Some(voted) != of_interface {
+                mark(Mark::BelievesStrangers);
+            }
             return Some(voted);
         }
         // Behind a NAT only peers can tell where we are. Until they do, what our record says (they
         // told us before, or the manifest does) is better than an address that they cannot reach.
         let reach = |address: SocketAddr| Scope::of(address.ip());
         match (of_interface, said) {
-            (Some(own), Some(said)) if reach(said) > reach(own) => Some(said),
+            (Some(own), Some(said)) if reach(said) > reach(own) => {
+                mark(Mark::KeepsSaidAddress);
+                Some(said)
+            }
             (Some(own), _) => Some(own),
             (None, said) => said,
         }

@@ -16,6 +16,10 @@ pub mod discovery;
 pub mod identity;
 pub mod keys;
 mod lru;
+#[cfg(feature = "marks")]
+pub mod marks;
+#[cfg(not(feature = "marks"))]
+mod marks;
 pub mod mesh;
 pub mod node;
 #[cfg(feature = "planted")]

@@ -13,6 +13,7 @@ use crate::chance::Stream;
 use crate::cluster::{Manifest, Operator, OperatorIndex};
 use crate::count::Counter;
 use crate::keys::PublicKey;
+use crate::marks::{Mark, mark};
 use crate::planted::{Bug, planted};
 use crate::record::{NodeId, is_usable};
 use crate::time::Mono;
@@ -281,6 +282,7 @@ impl Mesh {
         let Some(link) = self.links.get_mut(&id) else { return };
         if link.remote != remote {
             link.remote = remote;
+            mark(Mark::PeerMoved);
             self.actions.push_back(Action::Moved { link: id, remote });
         }
     }
@@ -386,6 +388,7 @@ impl Mesh {
         let silent: Vec<LinkId> =
             self.links.iter().filter(|(_, link)| silent(link)).map(|(id, _)| *id).collect();
         for id in silent {
+            mark(Mark::SilentLink);
             self.actions.push_back(Action::Count(Counter::Violations));
             self.close(now, id, CloseReason::Silent);
         }
@@ -403,6 +406,9 @@ impl Mesh {
         let peer = self.peers.get_mut(&operator).expect("a due peer");
         if open && !peer.dialer.redials(now) {
             return peer.dialer.rest();
+        }
+        if open {
+            mark(Mark::DialsThoughLinked);
         }
         let mut candidates: Vec<SocketAddr> = Vec::new();
         for address in addresses.of(&peer.node_id).into_iter().chain(peer.hints.iter().copied()) {
@@ -463,12 +469,14 @@ impl Mesh {
             .collect();
         losers.dedup(); // the newest can lose to several
         for loser in losers {
+            mark(Mark::LinkSuperseded);
             self.close(now, loser, CloseReason::Superseded);
         }
         // Too many while the other side decides: ours go first, because what it keeps of links
         // that crossed is what it dialled itself.
         let open = || self.links.iter().filter(|(_, link)| link.operator == operator);
         if open().count() > LINKS_PER_PEER_MAX {
+            mark(Mark::TooManyLinks);
             let (oldest, _) = open()
                 .find(|(id, link)| link.dialled && **id != newest)
                 .or(open().next())

@@ -13,6 +13,7 @@ use crate::database::{Database, Provenance, Row, Verdict};
 use crate::discovery;
 use crate::discovery::seeds::SEEDS_KEY;
 use crate::identity::Identity;
+use crate::marks::{Mark, mark};
 use crate::mesh::{Action, Addresses, Mesh};
 use crate::planted::{Bug, planted};
 use crate::record::{NodeId, Signed, is_usable};
@@ -152,6 +153,7 @@ impl Node {
             manifest,
         };
         for damage in damages {
+            mark(Mark::RowDamaged);
             node.emit(Event::Damaged { what: damage.to_string() });
         }
         if !seeds_read {
@@ -302,6 +304,7 @@ impl Node {
             self.accept(&change);
         }
         if self.floor_due().is_some_and(|at| at <= now) {
+            mark(Mark::WaitsForFloor);
             self.identity.know_floor();
             self.reissue();
         }

@@ -14,6 +14,8 @@ pub const LIVENESS: u8 = 11;
 pub const DIVERGENCE: u8 = 12;
 /// A node broke one of its own invariants.
 pub const PANIC: u8 = 13;
+/// Enough runs, and something that none of them came to.
+pub const COVERAGE: u8 = 14;
 /// From here on it is not the core that failed.
 pub const INFRASTRUCTURE: u8 = 64;
 /// A file is not what it should be (as in BSD's sysexits).
@@ -24,7 +26,7 @@ pub const IO: u8 = 74;
 /// The codes, for `--help`.
 pub const CODES: &str = "\
 Exit codes: 0 all well, 2 usage, 10 safety, 11 liveness, 12 divergence, 13 panic (of many runs, \
-that of the first that failed), 74 a file cannot be read or written.";
+that of the first that failed), 14 a sweep never came to something, 74 a file cannot be read or written.";
 
 /// The code of a kind of finding.
 #[must_use]

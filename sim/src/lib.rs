@@ -6,9 +6,11 @@
 
 pub mod adversary;
 pub mod blame;
+pub mod coverage;
 pub mod event;
 pub mod exit;
 pub mod host;
+pub mod marks;
 pub mod moment;
 #[cfg(feature = "planted")]
 pub mod mutants;

@@ -36,6 +36,7 @@ use stayfound_core::keys::PublicKey;
 use stayfound_core::node::{DialId, Input, LinkId};
 
 use crate::event::{Event, HostId};
+use crate::marks::{Mark, mark};
 use crate::moment::Moment;
 use crate::queue::Queue;
 
@@ -326,6 +327,7 @@ impl Network {
         };
         let far = self.reaches(sender, &from, &to, now).unwrap_or(sender);
         if !self.fits(sender, far, to, bytes.len()) {
+            mark(Mark::TooLarge);
             return;
         }
         let noise = self.paths.noise;
@@ -333,7 +335,11 @@ impl Network {
         let (twice, corrupted) = (hits(noise.duplicated), hits(noise.corrupted));
         let bytes = if corrupted { self.corrupt(sender, &bytes) } else { bytes };
         let datagram = Datagram { from, to, sender, far, bytes };
+        if corrupted {
+            mark(Mark::DatagramCorrupted);
+        }
         if twice {
+            mark(Mark::DuplicateArrived);
             self.launch(datagram.clone(), now, queue);
         }
         self.launch(datagram, now, queue);

@@ -41,6 +41,8 @@ pub struct Report {
     pub until: Moment,
     /// How often each thing happened, at all nodes together.
     pub counts: BTreeMap<Counter, u64>,
+    /// How often each rare branch of the core, and of the world, was taken.
+    pub marks: [BTreeMap<&'static str, u64>; 2],
 }
 
 /// For a panic hook: keeps where a panic in a run happened, so that the finding can say it.
@@ -90,6 +92,7 @@ pub fn record(scenario: &Scenario, host: HostId) -> (Report, Vec<Vec<u8>>) {
 
 /// Runs a scenario in this world; answers what was wrong.
 fn hold(world: &mut World, scenario: &Scenario) -> Option<Finding> {
+    taken(); // whatever came before is of another run
     match caught(|| drive(world, scenario)) {
         Ok(driven) => driven.err(),
         Err(why) => {
@@ -108,8 +111,14 @@ pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 fn report(world: World, finding: Option<Finding>) -> Report {
-    let (until, counts) = (world.now(), world.counts());
-    Report { finding, until, counts, trace: world.into_trace() }
+    let (until, counts, marks) = (world.now(), world.counts(), taken());
+    Report { finding, until, counts, marks, trace: world.into_trace() }
+}
+
+fn taken() -> [BTreeMap<&'static str, u64>; 2] {
+    let core = stayfound_core::marks::take().into_iter().map(|(mark, times)| (mark.name(), times));
+    let world = crate::marks::take().into_iter().map(|(mark, times)| (mark.name(), times));
+    [core.collect(), world.collect()]
 }
 
 /// Runs a scenario twice; answers the first event in which the runs differ, and the first run.

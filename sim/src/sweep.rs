@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, mpsc};
 
+use crate::coverage::Coverage;
 use crate::oracle::Kind;
 use crate::results::part::{self, Damage};
 use crate::results::{DRAWN, MadeBy, Results, RunKey};
@@ -68,6 +69,17 @@ pub struct Block {
     pub was_there: bool,
     /// The runs in which something was found.
     pub failures: Vec<Failure>,
+    /// Where its runs have been.
+    pub coverage: Coverage,
+}
+
+/// What came of all blocks.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// The runs in which something was found, by seed.
+    pub failures: Vec<Failure>,
+    /// Where the runs have been.
+    pub coverage: Coverage,
 }
 
 /// A run in which something was found.
@@ -123,12 +135,12 @@ impl Sweep {
         named.unwrap_or_else(|| Scenario::draw(seed))
     }
 
-    /// Runs whatever is not done. Answers all failures, by seed, those of parts that were there
-    /// among them.
+    /// Runs whatever is not done. Answers what came of all blocks, those whose parts were there among
+    /// them.
     ///
     /// # Errors
     /// [`SweepError`]. State: of what was done until then, every part is there.
-    pub fn run(&self, tell: &mut dyn FnMut(&Progress)) -> Result<Vec<Failure>, SweepError> {
+    pub fn run(&self, tell: &mut dyn FnMut(&Progress)) -> Result<Swept, SweepError> {
         let failed = |error| SweepError::Io(self.out.clone(), error);
         std::fs::create_dir_all(&self.out).map_err(failed)?;
         let blocks = Mutex::new(self.blocks());
@@ -167,8 +179,7 @@ impl Sweep {
         let results = match part::read(&path) {
             Ok(results) => {
                 self.check(seeds, &path, &results)?;
-                let failures = failures(&results);
-                return Ok(Block { seeds: seeds.clone(), was_there: true, failures });
+                return Ok(Block::of(seeds, true, &results));
             }
             Err(Damage::Io(error)) if error.kind() == io::ErrorKind::NotFound => None,
             Err(damage) => Some(damage),
@@ -183,8 +194,7 @@ impl Sweep {
             let _ = tell.send(Ok(Progress::Run));
         }
         part::write(&path, &results).map_err(|error| SweepError::Io(path, error))?;
-        let failures = failures(&results);
-        Ok(Block { seeds: seeds.clone(), was_there: false, failures })
+        Ok(Block::of(seeds, false, &results))
     }
 
     fn observe(&self, seed: u64) -> (RunKey, Tables) {
@@ -222,25 +232,36 @@ impl Sweep {
     }
 }
 
+impl Block {
+    fn of(seeds: &Range<u64>, was_there: bool, results: &Results) -> Self {
+        let mut coverage = Coverage::default();
+        for (key, rows) in results.runs() {
+            coverage.add(key.seed, &rows.rows());
+        }
+        Self { seeds: seeds.clone(), was_there, failures: failures(results), coverage }
+    }
+}
+
 /// Hears of everything until the last has ended.
 fn listen(
     told: &mpsc::Receiver<Result<Progress, SweepError>>,
     tell: &mut dyn FnMut(&Progress),
-) -> Result<Vec<Failure>, SweepError> {
-    let (mut failures, mut error) = (Vec::new(), None);
+) -> Result<Swept, SweepError> {
+    let (mut swept, mut error) = (Swept::default(), None);
     for progress in told {
         match progress {
             Ok(progress) => {
                 tell(&progress);
                 if let Progress::Block(block) = progress {
-                    failures.extend(block.failures);
+                    swept.failures.extend(block.failures);
+                    swept.coverage.merge(&block.coverage);
                 }
             }
             Err(failed) => drop(error.get_or_insert(failed)),
         }
     }
-    failures.sort_by_key(|failure| failure.seed);
-    error.map_or(Ok(failures), Err)
+    swept.failures.sort_by_key(|failure| failure.seed);
+    error.map_or(Ok(swept), Err)
 }
 
 fn failures(results: &Results) -> Vec<Failure> {

@@ -39,6 +39,25 @@ fn many_seeds_end_in_a_count() {
 }
 
 #[test]
+fn a_sweep_says_where_it_has_been_and_fails_if_that_is_required_and_not_everywhere() {
+    let out = tempfile::tempdir().unwrap();
+    let out = out.path().to_str().unwrap();
+    let sweep = ["sweep", "--seeds", "0..2", "--block", "2", "--quiet", "--out", out];
+    let plain = sim(&sweep);
+    assert_eq!(stdout(&plain), "2 seeds, 0 failed\n");
+    let shown = sim(&[&sweep[..], &["--coverage"]].concat());
+    assert_eq!(shown.status.code(), Some(0));
+    for text in ["every-address-in-flight", "frame-split", "treason", "2 runs never came to"] {
+        assert!(stdout(&shown).contains(text), "no {text:?} in\n{}", stdout(&shown));
+    }
+    let required = sim(&[&sweep[..], &["--require-coverage", "--json"]].concat());
+    assert_eq!(required.status.code(), Some(14));
+    let found: serde_json::Value = serde_json::from_str(stdout(&required)).unwrap();
+    assert_eq!(found["coverage"]["runs"], 2);
+    assert!(found["coverage"]["missing"].as_array().unwrap().contains(&"mark leaps-seq".into()));
+}
+
+#[test]
 fn json_is_one_object_per_run() {
     let output = sim(&["run", "--seeds", "5..7", "--json"]);
     let runs: Vec<serde_json::Value> = stdout(&output)

@@ -15,6 +15,7 @@ use super::table::Prefix;
 use super::{Discovery, is_limited};
 use crate::count::Counter;
 use crate::keys::{Point, Signature};
+use crate::marks::{Mark, mark};
 use crate::record::{Claimed, Signed, is_usable};
 use crate::time::Mono;
 
@@ -118,7 +119,10 @@ impl Discovery {
     fn establish(&mut self, now: Mono, contact: Contact, record: Signed, keys: Pending) {
         let Pending { ciphers, own_seq } = keys;
         match self.sessions.get(&contact) {
-            Some(session) => session.renew(now, record, ciphers, own_seq),
+            Some(session) => {
+                mark(Mark::SessionRenewed);
+                session.renew(now, record, ciphers, own_seq);
+            }
             None => {
                 let session = Session::new(Mask::of(&contact.id), record, ciphers, own_seq);
                 self.sessions.insert(contact, session);
@@ -139,6 +143,7 @@ impl Discovery {
             return self.refuse(Counter::PacketsTooShortToChallenge);
         }
         if let Drawn::Again(data) = self.challenges.draw(now, &to, nonce) {
+            mark(Mark::ChallengedAgain);
             let bytes = packet::who_are_you_again(&Mask::of(&to.id), &data);
             return self.emit(to.at, bytes);
         }
@@ -183,6 +188,7 @@ impl Discovery {
         };
         assert_ne!(request.state, State::Waiting, "what waits has no nonce");
         if request.is_shaken() {
+            mark(Mark::ChallengedTwice);
             self.fail(now, id);
         } else {
             self.shake_hands(now, id, challenge, enr_seq);
@@ -280,7 +286,10 @@ impl Discovery {
         });
         // An older record than the one we hold is of the same key, and replaces nothing (R69).
         let record = match (included.transpose()?, challenge.record.clone()) {
-            (Some(included), Some(stored)) if stored.seq() > included.seq() => stored,
+            (Some(included), Some(stored)) if stored.seq() > included.seq() => {
+                mark(Mark::NewerThanHandshake);
+                stored
+            }
             (Some(included), _) => included,
             (None, stored) => stored.ok_or(Refused::Record)?,
         };

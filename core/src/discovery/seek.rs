@@ -7,6 +7,7 @@ use super::request::{Body, Purpose};
 use super::table::DISTANCE_MAX;
 use super::{Act, Answer, Discovery, contact::Contact};
 use crate::count::Counter;
+use crate::marks::{Mark, mark};
 use crate::record::{NodeId, Signed};
 use crate::time::Mono;
 
@@ -187,6 +188,7 @@ impl Discovery {
         // Hardly anybody answered: those that we know have moved or gone, perhaps all at once.
         let others = || self.seeds().any(|seed| !lookup.knows(&seed.node_id()));
         if closest.len() < ALPHA && !with_seeds && others() {
+            mark(Mark::BeginsWithSeeds);
             let tried = (began, spent + lookup.queries());
             return self.begin(now, *lookup.target(), goal, true, tried);
         }

@@ -13,6 +13,7 @@ use super::table::Origin;
 use super::{Act, Answer, Discovery};
 use crate::count::Counter;
 use crate::keys::{self, Point, PublicKey};
+use crate::marks::{Mark, mark};
 use crate::record::Signed;
 use crate::time::Mono;
 
@@ -133,7 +134,10 @@ impl Discovery {
         let Request { to, record, purpose, state, packets, records, received, .. } = request;
         // Of an answer in several packets some may be lost: what came counts.
         let answer = match answer {
-            Answer::Silence if packets > 0 => Answer::Nodes(records),
+            Answer::Silence if packets > 0 => {
+                mark(Mark::AnsweredInPart);
+                Answer::Nodes(records)
+            }
             answer => answer,
         };
         if answer != Answer::Silence {

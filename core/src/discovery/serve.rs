@@ -12,6 +12,7 @@ use super::table::{Inserted, Node, Origin};
 use super::talk::Opened;
 use super::{Act, Answer, Discovery, Talk, relay};
 use crate::count::Counter;
+use crate::marks::{Mark, mark};
 use crate::record::{Claimed, NodeId, Signed};
 use crate::time::Mono;
 
@@ -93,6 +94,7 @@ impl Discovery {
         let Some(known) = self.known(&from) else { return };
         let room = self.requests.fetching() < FETCHES_MAX;
         if room && enr_seq > known.seq() && !self.requests.has(&from, Purpose::Fetch) {
+            mark(Mark::FetchesNewer);
             self.ask(now, known, from.at, Body::FindNode(vec![0]), Purpose::Fetch);
         }
     }

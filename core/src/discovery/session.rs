@@ -6,6 +6,7 @@ use super::cipher::{Cipher, Mask};
 use super::handshake::Keys;
 use super::packet::Nonce;
 use crate::chance::Stream;
+use crate::marks::{Mark, mark};
 use crate::record::Signed;
 use crate::time::Mono;
 
@@ -107,6 +108,7 @@ impl Session {
         }
         let previous = self.previous.as_mut().filter(|_| now.since(self.renewed) < PREVIOUS_FOR)?;
         let length = previous.open(nonce, ad, message)?;
+        mark(Mark::KeysBefore);
         std::mem::swap(&mut self.ciphers, previous);
         Some(length)
     }

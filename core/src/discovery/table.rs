@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::relay::may_relay;
 use crate::chance::Stream;
+use crate::marks::{Mark, mark};
 use crate::planted::{Bug, planted};
 use crate::record::{NodeId, Signed};
 use crate::time::Mono;
@@ -188,7 +189,10 @@ impl Table {
         let replaceable = bucket.is_replaceable(bucket.nodes[place.1].origin, self.poor);
         match bucket.nodes[place.1].missed(now, replaceable) {
             Verdict::Forgiven => {}
-            Verdict::Doubted => self.doubt(place),
+            Verdict::Doubted => {
+                mark(Mark::NodeDoubted);
+                self.doubt(place);
+            }
             Verdict::Dropped => {
                 // Another id's probe of that endpoint stays that one's: only its answer ends it.
                 if self.quiet.over(now, at) <= now {
@@ -424,6 +428,7 @@ impl Table {
         let stays = names(&told.record, node.at);
         node.record = told.record;
         if !stays {
+            mark(Mark::RecordMoves);
             self.doubt(place); // R53: nobody has answered there yet
             let node = self.node_mut(place);
             (node.at, node.misses) = (told.at, 0);
@@ -471,7 +476,11 @@ impl Table {
         self.doubt(place);
         let bucket = self.buckets.get_mut(&place.0).expect("a place is in a bucket");
         bucket.nodes.remove(place.1);
+        let left = bucket.nodes.len();
         self.promote(now, place.0);
+        if self.buckets.get(&place.0).is_some_and(|bucket| bucket.nodes.len() > left) {
+            mark(Mark::NodeReplaced);
+        }
     }
 
     /// Gives whatever room a bucket has to those that wait, the newest first; they are due at once.

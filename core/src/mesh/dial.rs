@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::DialId;
 use crate::chance::Stream;
+use crate::marks::{Mark, mark};
 use crate::planted::{Bug, planted};
 use crate::time::Mono;
 
@@ -102,6 +103,7 @@ impl Dialer {
         if lived >= STABLE {
             self.restart(now);
         } else {
+            mark(Mark::ShortLink);
             self.cursor = 0;
             self.back_off(now, jitter);
         }
@@ -123,6 +125,9 @@ impl Dialer {
             .filter(|(_, address)| !self.in_flight.values().any(|dialled| dialled == *address))
             .map(|(place, address)| (place, *address))
             .next();
+        if next.is_none() && !self.in_flight.is_empty() {
+            mark(Mark::EveryAddressInFlight);
+        }
         match next {
             Some((place, _)) if place + 1 < candidates.len() => {
                 self.cursor = place + 1;

@@ -9,6 +9,7 @@ use super::{Event, Node};
 use crate::cluster::OperatorIndex;
 use crate::count::Counter;
 use crate::database::{Provenance, Verdict};
+use crate::marks::{Mark, mark};
 use crate::mesh::{Frame, Hello, Holding, LinkId, RECORDS_PER_FRAME_MAX};
 use crate::planted::{Bug, planted};
 use crate::record::{Claimed, Signed};
@@ -17,6 +18,7 @@ impl Node {
     /// A link opened: say who we are, what we hold, and where we see the peer.
     pub(super) fn greet(&mut self, link: LinkId, remote: SocketAddr) {
         let Some(dialled) = self.mesh.link(link).map(|link| link.dialled) else {
+            mark(Mark::GoneBeforeGreeting);
             return; // superseded in the same breath
         };
         if !dialled && planted(Bug::SilentWhenDialled) {
@@ -154,6 +156,7 @@ impl Node {
         let provenance = from.map_or(Provenance::Discovery, Provenance::Peer);
         let verdict = self.database.merge(record.clone(), provenance, self.wall());
         if verdict == Verdict::Stale {
+            mark(Mark::OutrunWhileWaiting);
             return; // it waited, and our own record has outrun it
         }
         if !planted(Bug::ForgetsToPersist) {
@@ -161,6 +164,7 @@ impl Node {
         }
         let flagged = before.as_ref().is_some_and(|before| before.rival().is_some());
         if verdict == Verdict::Equivocation && !flagged {
+            mark(Mark::Equivocation);
             self.emit(Event::Equivocation { operator, seq: record.seq() });
         }
         if Some(operator) == self.own_index {

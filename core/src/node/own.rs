@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Event, FLOOR_ALONE, FLOOR_WITHIN, Node, Ticket};
 use crate::database::{Provenance, Verdict};
 use crate::identity::of_this_store;
+use crate::marks::{Mark, mark};
 use crate::mesh::{BACKOFF_MAX, BACKOFF_MIN};
 use crate::planted::{Bug, planted};
 use crate::record::Signed;
@@ -41,7 +42,11 @@ impl Node {
     /// a time without any (our record may be the same: behind a NAT, say).
     pub(super) fn address_up(&mut self, ip: IpAddr) {
         let back_online = self.identity.address_up(ip);
-        if self.reissue() || back_online {
+        let reissued = self.reissue();
+        if reissued || back_online {
+            if !reissued {
+                mark(Mark::BackOnlineUnchanged);
+            }
             self.lost_socket();
         }
     }
@@ -79,6 +84,7 @@ impl Node {
     /// loss; again and again, somebody else runs with our key, and each of us outruns the other:
     /// slower and slower, and the application is told.
     pub(super) fn handed_back(&mut self) {
+        mark(Mark::HandedBack);
         if self.outrun.is_some_and(|(at, _)| self.now < at) {
             return; // the answer is due already
         }
@@ -137,6 +143,7 @@ impl Node {
             return;
         };
         if !of_this_store(self.database.get(&self.identity.node_id())) {
+            mark(Mark::OutrunBeforeDurable);
             return; // somebody else runs with our key, and its number may be theirs: it is outrun
         }
         self.published = Some(record.clone());

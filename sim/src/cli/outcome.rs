@@ -84,6 +84,7 @@ impl Outcome {
             "events": self.report.trace.events(),
             "virtual_seconds": self.report.until.0 as f64 / 1e9,
             "counts": counts,
+            "marks": self.report.marks,
             "trace": format!("{:016x}", self.report.trace.hash()),
         })
     }
@@ -101,10 +102,11 @@ mod tests {
             let sentence = "operator 0 and operator 1 are not linked".into();
             Finding { at: Moment(5_000_000_000), kind, sentence }
         });
-        let (trace, until, counts) = (Trace::default(), Moment::default(), Default::default());
+        let (trace, until) = (Trace::default(), Moment::default());
+        let (counts, marks) = Default::default();
         Outcome {
             scenario: Scenario::draw(7),
-            report: Report { finding, trace, until, counts },
+            report: Report { finding, trace, until, counts, marks },
             divergence,
             command: "stayfound-sim run --seed 7".into(),
         }

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use stayfound_sim::coverage::Coverage;
 use stayfound_sim::exit::{self, Failure};
-use stayfound_sim::sweep::{Progress, Sweep, SweepError};
+use stayfound_sim::sweep::{Progress, Sweep, SweepError, Swept};
 
 use super::say;
 use super::which::{named, parse_seeds};
@@ -23,7 +25,11 @@ Examples:
 A block whose part is there is done: after whatever went wrong, the same command goes on. A part \
 that is damaged is run again.
 
-Exit codes: those of `run`, of the failing seed that comes first; 65 if a part is there that is \
+At the end of 10,000 seeds or more (with --coverage, of any) it says where the runs have been: how \
+often each rare branch was taken, and which kinds of faults happened in one run.
+
+Exit codes: those of `run`, of the failing seed that comes first; 14 if 10,000 seeds or more, each \
+with a scenario of its own, never came to something; 65 if a part is there that is \
 not of this sweep; 74 if a part cannot be written (then it is not there).";
 
 #[derive(Args)]
@@ -46,6 +52,15 @@ pub(crate) struct Arguments {
     /// Keep every event as a row: a hundred times as many rows
     #[arg(long)]
     events: bool,
+    /// Say where the runs have been, however few they are
+    #[arg(long)]
+    coverage: bool,
+    /// Fail if they have not been everywhere, however few they are
+    #[arg(long)]
+    require_coverage: bool,
+    /// Print one JSON object: failures, and where the runs have been
+    #[arg(long)]
+    json: bool,
     /// Say nothing of progress
     #[arg(long)]
     quiet: bool,
@@ -59,22 +74,56 @@ struct Shown {
 }
 
 pub(super) fn main(arguments: &Arguments) -> Result<u8, Failure> {
-    let Arguments { seeds, scenario, block, out, jobs, events, quiet } = arguments;
+    let Arguments { seeds, scenario, block, out, jobs, events, quiet, .. } = arguments;
     let scenario = scenario.as_deref().map(named).transpose()?;
     let (seeds, out) = (seeds.clone(), out.clone());
     let sweep = Sweep { scenario, seeds, block: *block, events: *events, out, jobs: *jobs };
     let mut shown = Shown::new(&sweep, *quiet);
     let swept = sweep.run(&mut |progress| shown.tell(progress));
     shown.end();
-    let failures = swept.map_err(|error| match error {
+    let swept = swept.map_err(|error| match error {
         SweepError::Io(path, error) => Failure::io("write", &path, &error),
         other => Failure { code: exit::DATA, text: other.to_string() },
     })?;
-    for failure in &failures {
+    match arguments.json {
+        true => say(&json(&swept).to_string()),
+        false => tell(&sweep, &swept, arguments.coverage),
+    }
+    let Swept { failures, coverage } = swept;
+    let judged = is_judged(&sweep, &coverage) || arguments.require_coverage;
+    Ok(match failures.first() {
+        Some(failure) => exit::of(failure.kind),
+        None if judged && !coverage.missing().is_empty() => exit::COVERAGE,
+        None => exit::OK,
+    })
+}
+
+/// Only what the generator draws can come everywhere.
+fn is_judged(sweep: &Sweep, coverage: &Coverage) -> bool {
+    sweep.scenario.is_none() && coverage.is_judged()
+}
+
+fn tell(sweep: &Sweep, swept: &Swept, coverage: bool) {
+    for failure in &swept.failures {
         say(&format!("{failure}\n"));
     }
-    say(&format!("{} seeds, {} failed", sweep.seeds.end - sweep.seeds.start, failures.len()));
-    Ok(failures.first().map_or(exit::OK, |failure| exit::of(failure.kind)))
+    if coverage || is_judged(sweep, &swept.coverage) {
+        say(&format!("{}\n", swept.coverage));
+    }
+    let seeds = sweep.seeds.end - sweep.seeds.start;
+    say(&format!("{seeds} seeds, {} failed", swept.failures.len()));
+}
+
+fn json(swept: &Swept) -> Value {
+    let failures = swept.failures.iter().map(|failure| {
+        json!({
+            "seed": failure.seed,
+            "kind": failure.kind.to_string(),
+            "finding": failure.finding,
+            "command": failure.command,
+        })
+    });
+    json!({ "failures": failures.collect::<Vec<_>>(), "coverage": swept.coverage.json() })
 }
 
 impl Shown {

@@ -10,6 +10,7 @@ use stayfound_core::database::Row;
 use stayfound_core::node::Ticket;
 use stayfound_core::record::NodeId;
 
+use crate::marks::{Mark, mark};
 use crate::moment::Moment;
 
 /// How many writes a disk that lies about them can still lose.
@@ -111,6 +112,7 @@ impl Disk {
         let last = self.crash();
         let torn = under_way.into_iter().find(|(ticket, _)| last.is_none_or(|last| *ticket > last));
         if let Some((_, row)) = torn {
+            mark(Mark::WriteTorn);
             let half = self.chance.below(row.value.len() as u64) as usize;
             self.rows.insert(row.key, Row { key: row.key, value: row.value.slice(..half) });
         }
@@ -124,8 +126,9 @@ impl Disk {
             match self.replaced.pop_back() {
                 Some((key, Some(before))) => drop(self.rows.insert(key, before)),
                 Some((key, None)) => drop(self.rows.remove(&key)),
-                None => {}
+                None => return,
             }
+            mark(Mark::WritesLost);
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use stayfound_core::chance::Stream;
 
+use crate::marks::{Mark, mark};
 use crate::moment::Moment;
 
 /// Named last miles. Delays and losses are the presets that hole-punching tests of the field use;
@@ -137,6 +138,7 @@ impl Condition {
         let busy_until = &mut self.busy_until[way as usize];
         let waits = if *busy_until > now { *busy_until - now } else { Duration::ZERO };
         if waits.as_nanos() * u128::from(rate) > u128::from(QUEUE_BYTES * 8) * 1_000_000_000 {
+            mark(Mark::QueueFull);
             return None;
         }
         let takes = Duration::from_nanos(bytes as u64 * 8 * 1_000_000_000 / rate);

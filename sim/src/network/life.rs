@@ -9,6 +9,7 @@ use stayfound_core::node::LinkId;
 use super::link::{End, EndState, Link, Side};
 use super::{Arrival, Delivery, Due, IDLE_TIMEOUT, KEEP_ALIVE, Network, Wire};
 use crate::event::{Event, HostId};
+use crate::marks::{Mark, mark};
 use crate::moment::Moment;
 use crate::queue::Queue;
 
@@ -52,6 +53,9 @@ impl Network {
         self.sends(host, target, now);
         let link = &self.links[&wire];
         let peer = self.sites[acceptor.0].key;
+        if peer != link.expected {
+            mark(Mark::OtherHostAnswered);
+        }
         if peer != link.expected || !admits(host, &peer) {
             return self.fail(wire, Side::Dialler);
         }
@@ -75,6 +79,7 @@ impl Network {
             (link.dialler.host, link.sent_from.expect("it sent from somewhere"));
         let peer = self.sites[dialler.0].key;
         if !admits(host, &peer) {
+            mark(Mark::DiallerRefused);
             self.shut(wire, Side::Acceptor);
             return self.announce_close(wire, Side::Acceptor, now, queue);
         }
@@ -104,6 +109,7 @@ impl Network {
             return;
         }
         if link.open_end(Side::Acceptor).is_some() {
+            mark(Mark::GaveUpTooSoon);
             self.announce_close(wire, Side::Dialler, now, queue);
         }
         self.fail(wire, Side::Dialler);
@@ -130,6 +136,7 @@ impl Network {
         }
         let chance = &mut self.sites[host.0].chance;
         if stream.waiting.len() > stream.held + arrived && chance.hits(1, 4) {
+            mark(Mark::FramesJoined);
             stream.late = arrived; // they come with the next
             return;
         }
@@ -137,6 +144,7 @@ impl Network {
         stream.waiting.drain(..arrived).for_each(|chunk| bytes.extend_from_slice(&chunk));
         let mut bytes = bytes.freeze();
         if bytes.len() > 1 && chance.hits(1, 8) {
+            mark(Mark::FrameSplit);
             let head = bytes.split_to(1 + chance.below(bytes.len() as u64 - 1) as usize);
             self.deliveries.push_back(Delivery { host, what: Arrival::Bytes(number, head) });
         }
@@ -163,6 +171,7 @@ impl Network {
             return;
         }
         self.receives(host, &from, &target, now);
+        mark(Mark::LinkFollowed);
         self.link_mut(wire).sent_from = Some(from);
         self.deliveries.push_back(Delivery { host, what: Arrival::Moved(number, from) });
         self.refresh(wire, now, queue);
@@ -244,6 +253,7 @@ impl Network {
         let site = &mut self.sites[near.0];
         let mut way = self.paths.packet(trip, &mut site.chance);
         if self.paths.loses_on(trip, &mut site.chance) {
+            mark(Mark::ClosingLost);
             way += self.up_to(near, KEEP_ALIVE);
         }
         queue.push(now + way, Due::Closing(wire, from).into());

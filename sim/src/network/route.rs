@@ -10,6 +10,7 @@ use super::path::Trip;
 use super::site::{Attachment, Behind, host_inside, inside};
 use super::{Due, KEEP_ALIVE, Network, Wire};
 use crate::event::{Event, HostId};
+use crate::marks::{Mark, mark};
 use crate::moment::Moment;
 use crate::queue::Queue;
 use crate::scenario::{Fault, What};
@@ -184,7 +185,10 @@ impl Network {
         if within && !router.hairpins() {
             return None;
         }
-        let mapped = router.lets_in(*from, to.port(), now)?;
+        let Some(mapped) = router.lets_in(*from, to.port(), now) else {
+            mark(Mark::RouterRefused);
+            return None;
+        };
         let host = host_inside(mapped);
         match &self.sites[host.0].home {
             Some(home) => home.lets_in(*from, mapped.port(), now).map(host_inside),

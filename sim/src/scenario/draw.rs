@@ -55,12 +55,14 @@ impl Scenario {
             families: options.families,
             strangers: options.strangers,
             quiet: options.heals_within(),
+            happened: BTreeSet::new(),
         };
         draft.start();
         for _ in 0..options.episodes {
             draft.episode(&options.mix);
         }
-        let schedule = draft.schedule;
+        let (schedule, happened) = (draft.schedule, draft.happened);
+        options.mix = happened.into_iter().collect();
         Self { seed, options, setup, schedule }
     }
 
@@ -224,6 +226,8 @@ struct Draft<'a> {
     addresses: Addresses,
     draws: Stream,
     schedule: Vec<Line>,
+    /// The kinds of faults in it.
+    happened: BTreeSet<FaultKind>,
 }
 
 impl Draft<'_> {
@@ -271,6 +275,9 @@ impl Draft<'_> {
                     self.reloaded(&lines);
                 }
                 touched.extend(lines.iter().filter_map(|line| line.fault).map(|it| it.host.0));
+                if !lines.is_empty() {
+                    self.happened.insert(kind);
+                }
                 self.schedule.extend(lines);
             }
         }

@@ -47,7 +47,7 @@ pub struct Options {
     pub bootstrap: Bootstrap,
     /// Where sequence numbers begin.
     pub seqs: SeqStyle,
-    /// What may happen.
+    /// What kinds of faults were drawn.
     pub mix: Vec<FaultKind>,
     /// How many times something happens, each followed by quiet.
     pub episodes: usize,

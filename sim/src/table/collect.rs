@@ -102,7 +102,10 @@ fn counts(scenario: &Scenario, report: &Report, observed: &Observed) -> Vec<Coun
     let drawn = FaultKind::ALL.into_iter().map(|kind| {
         row("drawn", kind.to_string(), u64::from(scenario.options.mix.contains(&kind)))
     });
-    core.chain(faults).chain(drawn).collect()
+    let [of_core, of_world] = &report.marks;
+    let marks = of_core.iter().map(|(name, times)| row("mark", (*name).into(), *times));
+    let of_world = of_world.iter().map(|(name, times)| row("world", (*name).into(), *times));
+    core.chain(marks).chain(of_world).chain(faults).chain(drawn).collect()
 }
 
 fn options(scenario: &Scenario) -> Vec<OptionRow> {

@@ -201,8 +201,9 @@ table! {
     /// How often something was counted in a run, at all nodes together.
     CountRow in "counts" {
         /// What counted it: `core` for each of the core's own counters (those of the metrics),
-        /// `fault` for the faults that made a difference, `drawn` for each kind of fault (1 if it
-        /// was drawn, 0 if not).
+        /// `mark` for rare branches of the core and `world` for rare things of the world, `fault`
+        /// for the faults that made a difference, `drawn` for each kind of fault (1 if the run
+        /// has some, 0 if not).
         source: String;
         /// What was counted.
         name: String;

@@ -9,6 +9,7 @@ use super::World;
 use crate::adversary::{Adversary, Persona, Traitor};
 use crate::event::{Event, HostId, Local};
 use crate::host::{Disk, Halt, Host, Process, Uplink, Waiting};
+use crate::marks::{Mark, mark};
 use crate::observe::happening::Stamp;
 use crate::occupant::{Occupant, Pinger, Role};
 use crate::oracle::Finding;
@@ -275,7 +276,12 @@ impl World {
         // What is told later waits there: of it the node knows nothing when it answers to this.
         while let Some(waiting) = self.process(id).next_waiting() {
             match waiting {
-                Waiting::Local(what) => self.feed(id, what.input())?,
+                Waiting::Local(what) => {
+                    if what == Local::Wake {
+                        mark(Mark::Overslept);
+                    }
+                    self.feed(id, what.input())?;
+                }
                 Waiting::Arrival(what) => self.arrive(id, what)?,
             }
         }
