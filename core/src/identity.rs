@@ -43,8 +43,7 @@ pub(crate) struct Identity {
     /// Whether we have issued a record since we started: then nobody has put our store back since.
     issued: bool,
     leaps: Stream,
-    /// The highest number that a peer claimed for a record of ours: nothing must depend on it.
-    #[cfg(feature = "planted")]
+    /// The highest number that a peer claimed for a record of ours, if that is believed by mistake.
     claimed: u64,
 }
 
@@ -109,26 +108,15 @@ impl Identity {
             quorum,
             issued: false,
             leaps,
-            #[cfg(feature = "planted")]
             claimed: 0,
         }
     }
 
-    /// A peer claims to hold a record of ours with this number.
-    #[cfg(feature = "planted")]
+    /// A peer claims to hold a record of ours with this number: no proof, and so no news.
     pub(crate) fn claims(&mut self, seq: u64) {
-        self.claimed = self.claimed.max(seq);
-    }
-
-    #[cfg(feature = "planted")]
-    fn claimed(&self) -> u64 {
-        if planted(Bug::BelievesClaimedSeq) { self.claimed } else { 0 }
-    }
-
-    /// Nobody's claim counts.
-    #[cfg(not(feature = "planted"))]
-    const fn claimed(&self) -> u64 {
-        0
+        if planted(Bug::BelievesClaimedSeq) {
+            self.claimed = self.claimed.max(seq);
+        }
     }
 
     /// Our node id.
@@ -278,7 +266,7 @@ impl Identity {
         if of_this_store && endpoints == said {
             return None;
         }
-        let floor = newest.map_or(0, Signed::seq).max(self.claimed());
+        let floor = newest.map_or(0, Signed::seq).max(self.claimed);
         let Some(next) = floor.checked_add(1) else { return Some(Err(SeqExhausted)) };
         let newest_ever = of_this_store && self.issued || planted(Bug::SignsOldSeq);
         let seq = match (newest_ever, wall.0 > floor) {
