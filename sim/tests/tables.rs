@@ -72,7 +72,7 @@ fn the_states_of_a_link_fill_the_run_without_a_gap_and_differ_from_one_to_the_ne
 #[test]
 fn sums_agree_with_what_they_are_sums_of() {
     let (mut moves, mut known, mut dead) = (0, 0, 0.0);
-    for seed in 0..30 {
+    for seed in 0..60 {
         let tables = tables(seed, true);
         let run = &tables.runs[0];
         let sent = tables.events.iter().filter(|it| it.side == "out" && it.kind == "datagram");
@@ -89,7 +89,8 @@ fn sums_agree_with_what_they_are_sums_of() {
         let starts = tables.counts.iter().find(|it| it.name == "start").map_or(0, |it| it.times);
         // (A walker that lies starts, and no node with it.)
         assert!(starts >= tables.nodes.iter().map(|node| node.starts).sum::<u64>());
-        let pairs = run.moves * (run.operators - 1);
+        let spares = Scenario::draw(seed).options.spares as u64;
+        let pairs = run.moves * (run.operators + spares - 1);
         assert_eq!(tables.convergence.len() as u64, pairs, "seed {seed}");
         assert!(run.moves_known <= run.moves && run.false_dead_s <= run.owed_s);
         (moves, known) = (moves + run.moves, known + run.moves_known);
