@@ -32,7 +32,7 @@ pub(crate) enum Occupant {
 
 /// The least that can be on a host, to see what the world itself costs: every [`PING_PERIOD`] it sends
 /// [`PING_BYTES`] to another of its kind, drawn anew each time, which sends them back.
-pub(crate) struct Pinger {
+pub struct Pinger {
     place: u32,
     of: u32,
     pings: u32,
@@ -58,26 +58,36 @@ impl Occupant {
 }
 
 impl Pinger {
-    pub(crate) fn new(place: u32, of: u32) -> Self {
+    /// The one with this place (from 0) among so many.
+    ///
+    /// # Panics
+    /// If there is no such place.
+    #[must_use]
+    pub fn new(place: u32, of: u32) -> Self {
         assert!(place < of, "pinger {place} of {of}");
         Self { place, of, pings: 0 }
     }
 
     /// Where a pinger is: each in a /24 of its own.
-    pub(crate) fn address(place: u32) -> SocketAddr {
+    ///
+    /// # Panics
+    /// If its place is not below 2^24.
+    #[must_use]
+    pub fn address(place: u32) -> SocketAddr {
         let [high, a, b, c] = place.to_be_bytes();
         assert_eq!(high, 0, "fewer than 2^24 pingers");
         (Ipv4Addr::new(128 + a, b, c, 1), PORT).into()
     }
 
     /// When it first pings, after its start: not all at once.
-    pub(crate) fn first(&self) -> Duration {
+    #[must_use]
+    pub fn first(&self) -> Duration {
         let period = PING_PERIOD.as_nanos() as u64;
         Duration::from_nanos(period * u64::from(self.place) / u64::from(self.of))
     }
 
     /// The next ping, and to whom.
-    pub(crate) fn pings(&mut self) -> (SocketAddr, Bytes) {
+    pub fn pings(&mut self) -> (SocketAddr, Bytes) {
         let mixed = mix(u64::from(self.place) << 32 | u64::from(self.pings));
         let others = u64::from(self.of.max(2) - 1);
         let mut to = ((u128::from(mixed) * u128::from(others)) >> 64) as u32;
@@ -90,7 +100,7 @@ impl Pinger {
     }
 
     /// The answer to what it heard, if one is due.
-    pub(crate) fn hears(&mut self, bytes: Bytes) -> Option<Bytes> {
+    pub fn hears(&mut self, bytes: Bytes) -> Option<Bytes> {
         if bytes.first() != Some(&PING) {
             return None;
         }

@@ -26,6 +26,10 @@ mod measure;
 mod memory;
 #[path = "figures/packet.rs"]
 mod packet;
+#[path = "figures/pingers.rs"]
+mod pingers;
+#[path = "figures/simulator.rs"]
+mod simulator;
 #[path = "figures/sockets.rs"]
 mod sockets;
 
@@ -48,6 +52,9 @@ fn main() {
         ("discovery.findability", sockets::find_figures),
         ("mesh.link_cpu_ratio", link::figures),
         ("mesh.move_to_healed", healing::figures),
+        ("sim.ping", simulator::ping_figures),
+        ("sim.idle_day", simulator::idle_figures),
+        ("sim.week_of_moves", simulator::week_figures),
     ];
     all.iter().filter(|(name, _)| is_wanted(name)).for_each(|(_, figures)| figures());
 }

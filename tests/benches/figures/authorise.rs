@@ -15,7 +15,7 @@ use stayfound_core::keys;
 use stayfound_core::keys::bls::{self, Domain, SecretKey, Signed as SignedMessage};
 use stayfound_core::record::{Endpoints, Signed};
 
-use crate::measure::{cpu, judge, percentile, report, rounds, size};
+use crate::measure::{cpu, judge, judge_at_least, percentile, report, rounds, size};
 
 const OPERATORS: usize = 10;
 const THRESHOLD: usize = 7;
@@ -131,9 +131,7 @@ impl Rounds {
         let remark = "median of the rounds' ratios";
         judge(&format!("{name}_ratio"), ratio, "x", most, remark);
         let faster = self.median(|[ours, _, naive]| naive / ours);
-        let verdict = if faster >= least { "met" } else { "MISSED" };
-        let remark = format!("median of the rounds' ratios; target at least {least}: {verdict}");
-        report(&format!("{name}_over_naive"), faster, "x", &remark);
+        judge_at_least(&format!("{name}_over_naive"), faster, "x", least, remark);
     }
 }
 

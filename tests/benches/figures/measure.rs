@@ -88,3 +88,10 @@ pub fn judge(name: &str, value: f64, unit: &str, target: f64, remark: &str) {
     let verdict = if value <= target { "met" } else { "MISSED" };
     report(name, value, unit, &format!("{remark}; target at most {target}: {verdict}"));
 }
+
+/// One result that is to be no smaller than its target.
+pub fn judge_at_least(name: &str, value: f64, unit: &str, target: f64, remark: &str) {
+    let verdict = if value >= target { "met" } else { "MISSED" };
+    let remark = if remark.is_empty() { String::new() } else { format!("{remark}; ") };
+    report(name, value, unit, &format!("{remark}target at least {target}: {verdict}"));
+}
