@@ -34,6 +34,7 @@ impl Chance {
 
 impl Stream {
     /// Uniform in `0..=u64::MAX`.
+    #[inline]
     pub fn draw(&mut self) -> u64 {
         self.0.next_u64()
     }
@@ -42,6 +43,7 @@ impl Stream {
     ///
     /// # Panics
     /// If `bound` is zero.
+    #[inline]
     pub fn below(&mut self, bound: u64) -> u64 {
         assert!(bound > 0, "a draw needs at least one outcome");
         // Multiply-shift: the bias is below bound / 2^64.
@@ -49,6 +51,7 @@ impl Stream {
     }
 
     /// Whether an event of probability `numerator / denominator` happens.
+    #[inline]
     pub fn hits(&mut self, numerator: u64, denominator: u64) -> bool {
         assert!(numerator <= denominator, "a probability above one: {numerator}/{denominator}");
         self.below(denominator) < numerator

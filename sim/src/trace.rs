@@ -71,8 +71,7 @@ impl Trace {
     /// An event begins; `what` says it in words and is asked only when recording.
     pub(crate) fn event(&mut self, at: Moment, host: HostId, what: impl FnOnce() -> String) {
         self.events += 1;
-        self.word(at.0);
-        self.word(host.0 as u64);
+        self.pair(at.0, host.0 as u64);
         let hash = self.hash;
         if let Some(entries) = &mut self.recording {
             entries.push(Entry { at, host, hash, text: what() });
@@ -193,14 +192,19 @@ impl Trace {
     }
 
     fn address(&mut self, address: SocketAddr) {
-        self.ip(address.ip());
-        self.word(u64::from(address.port()));
+        match address.ip() {
+            IpAddr::V4(ip) => self.pair(u64::from(ip.to_bits()), u64::from(address.port())),
+            IpAddr::V6(ip) => {
+                self.ip(ip.into());
+                self.word(u64::from(address.port()));
+            }
+        }
     }
 
     fn ip(&mut self, ip: IpAddr) {
         match ip {
-            IpAddr::V4(ip) => self.bytes(&ip.octets()),
-            IpAddr::V6(ip) => self.bytes(&ip.octets()),
+            IpAddr::V4(ip) => self.word(u64::from(ip.to_bits())),
+            IpAddr::V6(ip) => self.pair((ip.to_bits() >> 64) as u64, ip.to_bits() as u64),
         }
     }
 
@@ -210,16 +214,25 @@ impl Trace {
 
     fn bytes(&mut self, bytes: &[u8]) {
         self.word(bytes.len() as u64);
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.word(u64::from_le_bytes(word));
+        let (pairs, rest) = bytes.as_chunks::<16>();
+        let mut pair = |bytes: u128| self.pair(bytes as u64, (bytes >> 64) as u64);
+        pairs.iter().for_each(|bytes| pair(u128::from_le_bytes(*bytes)));
+        if !rest.is_empty() {
+            let mut last = [0; 16];
+            last[..rest.len()].copy_from_slice(rest);
+            pair(u128::from_le_bytes(last));
         }
     }
 
     fn word(&mut self, word: u64) {
-        let mixed = (self.hash.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.hash = mixed ^ (mixed >> 32);
+        self.pair(word, 0);
+    }
+
+    /// Both halves of a product depend on all bits of both factors, of which one holds the hash so far.
+    fn pair(&mut self, one: u64, two: u64) {
+        let hash = self.hash.rotate_left(23) ^ one ^ 0x9e37_79b9_7f4a_7c15;
+        let product = u128::from(hash) * u128::from(two ^ 0xbf58_476d_1ce4_e5b9);
+        self.hash = (product >> 64) as u64 ^ product as u64;
     }
 
     /// The last event's entry carries the hash of all that followed from it.

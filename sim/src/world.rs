@@ -379,7 +379,7 @@ impl World {
         assert!(at >= self.now, "the queue went back in time");
         self.now = at;
         self.on_time()?;
-        if self.trace.events() > self.events_max() {
+        if self.trace.events() > EVENTS_MAX && self.trace.events() > self.events_max() {
             let sentence =
                 format!("{} events: something does not come to rest", self.trace.events());
             return Err(Finding::liveness(at, sentence));

@@ -4,7 +4,7 @@
 //!
 //! All three have the same hosts, nothing is lost, and a message takes as long within the same
 //! bounds: uniformly in madsim, by a curve of its own in turmoil, and here each pair has a time of its
-//! own to which up to 10 ms are added. Memory and CPU time of threads other than this do not occur.
+//! own to which up to 10 ms are added.
 
 use std::time::Duration;
 
