@@ -43,6 +43,8 @@ pub(crate) struct Identity {
     /// Whether we have issued a record since we started: then nobody has put our store back since.
     issued: bool,
     leaps: Stream,
+    /// The highest number that a peer claimed for a record of ours, if that is believed by mistake.
+    claimed: u64,
 }
 
 /// What one operator said about where we are.
@@ -106,6 +108,14 @@ impl Identity {
             quorum,
             issued: false,
             leaps,
+            claimed: 0,
+        }
+    }
+
+    /// A peer claims to hold a record of ours with this number: no proof, and so no news.
+    pub(crate) fn claims(&mut self, seq: u64) {
+        if planted(Bug::BelievesClaimedSeq) {
+            self.claimed = self.claimed.max(seq);
         }
     }
 
@@ -117,8 +127,11 @@ impl Identity {
     /// Our socket is bound here now; answers where it was before. What was observed of another
     /// socket counts no more.
     pub(crate) fn bound(&mut self, local: SocketAddr) -> Option<SocketAddr> {
-        let before = self.bound.replace(local);
-        if before != Some(local) && !planted(Bug::BelievesOldSocket) {
+        let before = match self.bound {
+            Some(before) if planted(Bug::ForgetsRebinding) => Some(before),
+            _ => self.bound.replace(local),
+        };
+        if before != Some(local) {
             self.observed.clear();
             self.voted = Endpoints::default();
         }
@@ -253,7 +266,7 @@ impl Identity {
         if of_this_store && endpoints == said {
             return None;
         }
-        let floor = newest.map_or(0, Signed::seq);
+        let floor = newest.map_or(0, Signed::seq).max(self.claimed);
         let Some(next) = floor.checked_add(1) else { return Some(Err(SeqExhausted)) };
         let newest_ever = of_this_store && self.issued || planted(Bug::SignsOldSeq);
         let seq = match (newest_ever, wall.0 > floor) {

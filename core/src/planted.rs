@@ -47,7 +47,8 @@ bugs! {
     SignsOldSeq "signs-old-seq" "goes on from the seq it holds after its data was lost, and asks nobody",
     DoesNotReissue "does-not-reissue" "keeps its record when an interface goes",
     TrustsOneObserver "trusts-one-observer" "believes one operator, not f + 1, about where it is",
-    BelievesOldSocket "believes-old-socket" "believes what was seen of its socket before",
+    ForgetsRebinding "forgets-rebinding" "names the port that its first socket was bound to",
+    BelievesClaimedSeq "believes-claimed-seq" "raises its seq above a number that a peer claims",
     BelievesOneStranger "believes-one-stranger" "believes the first stranger about where it is",
     KeepsSightings "keeps-sightings" "does not tell peers where it sees them",
     DoesNotTellPeers "does-not-tell-peers" "does not say its new record to linked peers",
@@ -69,6 +70,7 @@ bugs! {
     KeepsLinkOfDisowned "keeps-link-of-disowned" "keeps the link of an operator that lost its authority",
     IgnoresFound "ignores-found" "takes no record that discovery finds",
     NeverSearchesLost "never-searches-lost" "does not look for an operator that it has lost",
+    NeverRefreshes "never-refreshes" "does not look for an operator while it is linked",
     RelaysUnverified "relays-unverified" "tells of nodes that never answered",
     NeverJoins "never-joins" "does not look for its own neighbourhood",
 }

@@ -5,6 +5,7 @@ use stayfound_core::planted::{Bug, plant};
 use crate::oracle::Finding;
 use crate::run::run;
 use crate::scenario::Scenario;
+use crate::shrink::{Shrunk, Step, shrink};
 use crate::trace::Trace;
 
 /// How a measurement goes.
@@ -45,6 +46,14 @@ pub fn run_with(bug: Option<Bug>, scenario: &Scenario) -> Option<Finding> {
     let report = run(scenario, Trace::default());
     plant(None);
     report.finding
+}
+
+/// Makes a scenario small that finds this mistake; `None` if it finds nothing.
+pub fn shrink_with(bug: Bug, scenario: &Scenario, tell: &mut dyn FnMut(Step)) -> Option<Shrunk> {
+    plant(Some(bug));
+    let shrunk = shrink(scenario, tell);
+    plant(None);
+    shrunk
 }
 
 /// Runs seeds one after the other until the mistake is found from every starting point. The

@@ -249,6 +249,26 @@ impl Network {
         self.links[wire].host(side.other())
     }
 
+    /// Which link an open end belongs to.
+    #[must_use]
+    pub fn wire(&self, host: HostId, link: LinkId) -> Option<Wire> {
+        self.sites[host.0].links.get(&link).map(|(wire, _)| *wire)
+    }
+
+    /// The links between two hosts, or attempts to open one, of which no end has closed.
+    pub fn whole_between(&self, a: HostId, b: HostId) -> impl Iterator<Item = Wire> {
+        self.links.iter().filter_map(move |(wire, link)| {
+            let ends = [Some(&link.dialler), link.acceptor.as_ref()];
+            let hosts = ends.map(|end| end.map(|end| end.host));
+            let closed = ends.into_iter().flatten().any(|end| end.state == EndState::Closed);
+            let between = match hosts {
+                [Some(x), Some(y)] => (x, y) == (a, b) || (x, y) == (b, a),
+                [x, _] => x == Some(a) || x == Some(b),
+            };
+            (between && !closed).then_some(*wire)
+        })
+    }
+
     /// Every link that is open at both ends.
     pub fn open_links(&self) -> impl Iterator<Item = OpenLink> {
         self.links.values().filter_map(|link| {

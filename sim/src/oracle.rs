@@ -7,8 +7,14 @@
 //! lost disk; whatever it takes it wants stored at once; no operator has a link to anybody but an
 //! operator of the manifest in force there, itself named in it; no operator's record names an address
 //! but one of its own interfaces or of its configuration, one at which f + 1 operators saw it, or one
-//! from which strangers heard it; an operator holds records of operators only, and no more links
-//! than the core allows; nobody wakes more than a thousand times in a second.
+//! from which it has sent to as many as strangers must agree; it names none of an interface that it
+//! knows to be gone, if it has another; an operator holds records of operators only, and no more links
+//! than the core allows; two honest ones never say that the other broke the protocol, nor close each
+//! other's links so that none is left; nobody wakes more than a thousand times in a second.
+//!
+//! In time, whenever that is ([`Oracle::on_time`]): whoever lost a link dials where it reached the
+//! other last, whoever moved is linked again, and whoever discovers looks for those whom it has lost,
+//! and now and then for all others.
 //!
 //! A Byzantine operator may sign and say what it likes; what the others make of it is held to the
 //! same.
@@ -16,7 +22,6 @@
 //! Liveness, when asked: see [`Oracle::verdict`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -29,35 +34,23 @@ use stayfound_core::record::{NodeId, Signed};
 
 use crate::event::HostId;
 use crate::moment::Moment;
-use crate::network::OpenLink;
 
+mod deadlines;
+mod dialling;
+mod finding;
+mod health;
+mod own;
+mod parting;
 mod places;
 mod reach;
+mod searching;
 
+use dialling::Dialling;
+pub use finding::{Finding, Kind};
+use parting::Parting;
 use places::Places;
 pub use reach::{Owed, Reach};
-
-/// Something that must not be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// When it was found.
-    pub at: Moment,
-    /// Of what kind it is.
-    pub kind: Kind,
-    /// What is wrong.
-    pub sentence: String,
-}
-
-/// Kinds of findings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Something happened that must never happen.
-    Safety,
-    /// Something that must happen did not.
-    Liveness,
-    /// A node broke one of its own invariants.
-    Panic,
-}
+use searching::Searching;
 
 /// What can be seen of one running node.
 #[derive(Clone, Copy)]
@@ -88,6 +81,10 @@ pub struct Oracle {
     parted: BTreeMap<(usize, usize), Moment>,
     /// Where operators have been.
     places: Places,
+    /// Whom they must dial, whom they must look for, and how they part.
+    dialling: Dialling,
+    searching: Searching,
+    parting: Parting,
     /// What the network allows.
     pub reach: Reach,
 }
@@ -104,8 +101,8 @@ struct Subject {
     writes: VecDeque<Write>,
     /// Whose rows it wanted written in the present event.
     asked: BTreeSet<NodeId>,
-    /// Its ends of open links, and whose key the far end proved.
-    links: BTreeMap<LinkId, PublicKey>,
+    /// Its ends of open links.
+    links: BTreeMap<LinkId, End>,
     /// Whether its operator is Byzantine.
     traitor: bool,
     /// The record of its own that it showed last.
@@ -114,46 +111,22 @@ struct Subject {
     wakes: (Moment, u32),
 }
 
+/// An end of an open link.
+struct End {
+    /// Whose key the far end proved, and who that is.
+    peer: PublicKey,
+    far: Option<usize>,
+    /// Where the far end is seen.
+    remote: Option<SocketAddr>,
+    /// Whether it has said hello.
+    greeted: bool,
+}
+
 struct Write {
     ticket: Ticket,
     key: NodeId,
     /// The record in the row. Unknown (`None`) if the same event wrote the row again.
     record: Option<Signed>,
-}
-
-impl Finding {
-    /// Something that must never happen.
-    #[must_use]
-    pub fn safety(at: Moment, sentence: String) -> Self {
-        Self { at, kind: Kind::Safety, sentence }
-    }
-
-    /// Something that did not happen.
-    #[must_use]
-    pub fn liveness(at: Moment, sentence: String) -> Self {
-        Self { at, kind: Kind::Liveness, sentence }
-    }
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Safety, Self::Liveness, Self::Panic];
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Safety => "safety",
-            Self::Liveness => "liveness",
-            Self::Panic => "panic",
-        })
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}: {}", self.kind, self.at, self.sentence)
-    }
 }
 
 impl Oracle {
@@ -191,6 +164,14 @@ impl Oracle {
     /// An operator is Byzantine from now on.
     pub fn turned(&mut self, host: HostId) {
         self.subjects[host.0].traitor = true;
+        self.rests(host);
+        self.search_ends(host);
+    }
+
+    /// Operators discover.
+    pub fn add_discovery(&mut self) {
+        self.reach.add_discovery();
+        self.searching.discovers = true;
     }
 
     /// The configuration of an operator says that it is at these addresses.
@@ -205,23 +186,29 @@ impl Oracle {
 
     /// The far end of a link is seen at this address.
     pub fn link_seen(&mut self, host: HostId, link: LinkId, remote: SocketAddr) {
-        let peer = self.subjects[host.0].links.get(&link);
-        let far = peer.and_then(|peer| self.subjects.iter().position(|it| it.key == *peer));
-        if let Some(far) = far.filter(|far| host.0.max(*far) < self.operators) {
+        let Some(end) = self.subjects[host.0].links.get_mut(&link) else { return };
+        end.remote = Some(remote);
+        let greeted = end.greeted;
+        if let Some(far) = end.far.filter(|far| host.0.max(*far) < self.operators) {
             self.places.seen(far, remote, host.0);
+            if greeted {
+                self.reaches(host, far, remote);
+            }
         }
     }
 
-    /// Somebody had a datagram of an operator from this address.
-    pub fn datagram_seen(&mut self, sender: HostId, from: SocketAddr) {
+    /// An operator sends somebody a datagram, who sees it come from this address.
+    pub fn datagram_seen(&mut self, sender: HostId, from: SocketAddr, to: SocketAddr) {
         if sender.0 < self.operators {
-            self.places.sent(sender.0, from);
+            self.places.sent(sender.0, from, to.ip());
         }
     }
 
     /// The manifest in force at a host names these, by place.
     pub fn loaded(&mut self, host: HostId, named: &[HostId]) {
         self.subjects[host.0].named = Some(named.iter().map(|host| host.0).collect());
+        self.dials_by_manifest(host);
+        self.search_by_manifest(host);
     }
 
     /// Who has this place in the manifest in force at a host.
@@ -272,6 +259,9 @@ impl Oracle {
         for link in subject.links.keys().copied().collect::<Vec<_>>() {
             self.link_closed(now, host, link);
         }
+        self.rests(host);
+        self.search_ends(host);
+        self.places.knows_no_interface(host.0);
     }
 
     /// A disk holds this from now on, whatever was written to it.
@@ -360,7 +350,9 @@ impl Oracle {
         peer: PublicKey,
     ) -> Result<(), Finding> {
         let far = self.subjects.iter().position(|subject| subject.key == peer);
-        self.subjects[host.0].links.insert(link, peer);
+        let end = End { peer, far, remote: None, greeted: false };
+        self.subjects[host.0].links.insert(link, end);
+        far.into_iter().for_each(|far| self.meets(host, far));
         let fit = far.is_some_and(|far| far < self.operators && far != host.0);
         if host.0 < self.operators && !fit {
             let far = far.map_or("an unknown key".into(), |far| self.name(HostId(far)));
@@ -372,9 +364,12 @@ impl Oracle {
 
     /// An end of a link closed.
     pub fn link_closed(&mut self, now: Moment, host: HostId, link: LinkId) {
-        let Some(peer) = self.subjects[host.0].links.remove(&link) else { return };
-        if let Some(far) = self.subjects.iter().position(|subject| subject.key == peer) {
-            self.parted.insert((host.0.min(far), host.0.max(far)), now);
+        let links = &mut self.subjects[host.0].links;
+        let Some(far) = links.remove(&link).and_then(|end| end.far) else { return };
+        self.parted.insert((host.0.min(far), host.0.max(far)), now);
+        if links.values().all(|end| end.far != Some(far)) {
+            self.parts(now, host, far);
+            self.search_parts(now, host, far);
         }
     }
 
@@ -386,7 +381,9 @@ impl Oracle {
         self.observe_database(host, view.database)
             .and_then(|()| self.observe_own(host, view.own))
             .and_then(|()| self.observe_links(host, view.links))
-            .map_err(|sentence| Finding::safety(now, sentence))
+            .map_err(|sentence| Finding::safety(now, sentence))?;
+        self.observe_hellos(now, host, view.links);
+        Ok(())
     }
 
     fn observe_database(&mut self, host: HostId, database: &Database) -> Result<(), String> {
@@ -458,46 +455,6 @@ impl Oracle {
         ))
     }
 
-    fn observe_own(&mut self, host: HostId, own: Option<&Signed>) -> Result<(), String> {
-        let Some(own) = own else { return Ok(()) };
-        if own.node_id() != self.subjects[host.0].node_id {
-            return Err(format!("{} shows a record of another key as its own", self.name(host)));
-        }
-        if self.subjects[host.0].shown.as_ref() == Some(own) {
-            return Ok(());
-        }
-        self.observe_addresses(host, own)?;
-        self.subjects[host.0].shown = Some(own.clone());
-        self.observe_record(host, own)
-    }
-
-    /// What an operator's own record says of where it is: liars alone must not have told it.
-    fn observe_addresses(&self, host: HostId, own: &Signed) -> Result<(), String> {
-        let subject = &self.subjects[host.0];
-        if host.0 >= self.operators || subject.traitor {
-            return Ok(());
-        }
-        let named = subject.named.as_ref().map_or(self.operators, Vec::len);
-        let quorum = (named - 1) / 3 + 1;
-        let traitors: BTreeSet<usize> = (0..self.operators)
-            .filter(|it| self.subjects[*it].traitor && self.place_of(host, *it).is_some())
-            .collect();
-        for at in own.endpoints().quic_addresses() {
-            if self.places.is_own(host.0, at) {
-                continue;
-            }
-            let witnesses = self.places.witnesses(host.0, at).filter(|it| !traitors.contains(it));
-            let (saw, may_lie) = (witnesses.count(), traitors.len());
-            if saw + may_lie < quorum {
-                let (name, seq) = (self.name(host), own.seq());
-                return Err(format!(
-                    "{name} names {at} in seq {seq}, where only {saw} of its peers saw it"
-                ));
-            }
-        }
-        Ok(())
-    }
-
     fn observe_links(&self, host: HostId, links: &[(OperatorIndex, LinkId)]) -> Result<(), String> {
         if host.0 >= self.operators {
             return Ok(()); // a stranger may believe what it likes
@@ -506,8 +463,7 @@ impl Oracle {
         if links.len() > LINKS_PER_PEER_MAX * self.operators {
             return Err(format!("{} keeps {} links", self.name(host), links.len()));
         }
-        for (link, peer) in open {
-            let far = self.subjects.iter().position(|subject| subject.key == *peer);
+        for (link, End { far, .. }) in open {
             if !far.is_some_and(|far| self.grants(host, far)) {
                 let far = far.map_or("an unknown key".into(), |far| self.name(HostId(far)));
                 let name = self.name(host);
@@ -520,7 +476,7 @@ impl Oracle {
         for (operator, link) in links {
             let peer = self.at_place(host, usize::from(operator.0));
             let peer = peer.map(|peer| self.subjects[peer].key);
-            if peer.is_none() || open.get(link) != peer.as_ref() {
+            if peer.is_none() || open.get(link).map(|end| end.peer) != peer {
                 let name = self.name(host);
                 return Err(format!(
                     "{name} believes that link {} is open to operator {operator}",
@@ -531,126 +487,16 @@ impl Oracle {
         Ok(())
     }
 
-    /// After the last fault and a quiet period: every two operators that the network allows to
-    /// talk have exactly one link, which works, over which each has greeted the other; each holds
-    /// the other's newest record; and that record names where its signer is.
-    ///
-    /// # Errors
-    /// Who lacks what, since when.
-    pub fn verdict(
-        &self,
-        views: &[Option<View<'_>>],
-        links: &[OpenLink],
-        addresses: &[&[SocketAddr]],
-    ) -> Result<(), String> {
-        let owed = self.reach.owed();
-        for &(a, b) in &owed.pairs {
-            self.owed_link(HostId(a), HostId(b), views, links)?;
-            for (reader, signer) in [(a, b), (b, a)] {
-                self.owed_record(HostId(reader), HostId(signer), views)?;
-            }
-            self.owed_agreement(HostId(a), HostId(b), views)?;
-        }
-        let is_owed = |who: usize| owed.pairs.iter().any(|&(a, b)| a == who || b == who);
-        for &who in owed.truthful.iter().filter(|who| is_owed(**who)) {
-            let own = views[who].and_then(|view| view.own).expect("owed records were looked at");
-            if !own.endpoints().quic_addresses().any(|named| addresses[who].contains(&named)) {
-                let (name, seq) = (self.name(HostId(who)), own.seq());
-                let at: Vec<String> = addresses[who].iter().map(SocketAddr::to_string).collect();
-                let at = at.join(" and ");
-                return Err(format!(
-                    "{name} is at {at}, which its record (seq {seq}) does not say"
-                ));
+    /// Over which links a far end has said hello that it had not before.
+    fn observe_hellos(&mut self, now: Moment, host: HostId, links: &[(OperatorIndex, LinkId)]) {
+        for (_, link) in links {
+            let Some(end) = self.subjects[host.0].links.get_mut(link) else { continue };
+            let (greeted, remote) = (std::mem::replace(&mut end.greeted, true), end.remote);
+            if let Some((far, remote)) = end.far.filter(|_| !greeted).zip(remote) {
+                self.reaches(host, far, remote);
+                self.search_greets(now, host, far);
             }
         }
-        Ok(())
-    }
-
-    /// Whatever a Byzantine operator signed, two that are linked and have the same operators hold the
-    /// same of it: else they would dial it at different addresses for ever.
-    fn owed_agreement(
-        &self,
-        a: HostId,
-        b: HostId,
-        views: &[Option<View<'_>>],
-    ) -> Result<(), String> {
-        if self.subjects[a.0].named != self.subjects[b.0].named {
-            return Ok(());
-        }
-        for (place, traitor) in self.subjects.iter().enumerate().filter(|(_, it)| it.traitor) {
-            if self.place_of(a, place).is_none() {
-                continue;
-            }
-            let [of_a, of_b] = [a, b].map(|host| {
-                let held = views[host.0]?.database.newest(&traitor.node_id)?;
-                Some((held.seq(), *held.content_hash()))
-            });
-            if of_a != of_b {
-                let [left, right, liar] = [a, b, HostId(place)].map(|host| self.name(host));
-                let [of_a, of_b] = [of_a, of_b].map(|it| it.map_or(0, |(seq, _)| seq));
-                return Err(format!(
-                    "{left} and {right} hold different records of {liar} (seq {of_a} and {of_b})"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn owed_link(
-        &self,
-        a: HostId,
-        b: HostId,
-        views: &[Option<View<'_>>],
-        links: &[OpenLink],
-    ) -> Result<(), String> {
-        let (left, right) = (self.name(a), self.name(b));
-        let between: Vec<[LinkId; 2]> = links
-            .iter()
-            .filter(|link| link.works)
-            .filter_map(|link| match link.ends {
-                [(x, of_x), (y, of_y)] if (x, y) == (a, b) => Some([of_x, of_y]),
-                [(x, of_x), (y, of_y)] if (x, y) == (b, a) => Some([of_y, of_x]),
-                _ => None,
-            })
-            .collect();
-        let greeted = |host: HostId, peer: HostId, link: LinkId| {
-            let place = self.place_of(host, peer.0).expect("links are owed by both manifests");
-            let peer = OperatorIndex(u8::try_from(place).expect("an operator"));
-            views[host.0].is_some_and(|view| view.links.contains(&(peer, link)))
-        };
-        match between[..] {
-            [[of_a, of_b]] if greeted(a, b, of_a) && greeted(b, a, of_b) => Ok(()),
-            [_] => Err(format!("{left} and {right} have a link but have not greeted each other")),
-            [] => {
-                let pair = (a.0.min(b.0), a.0.max(b.0));
-                let since = self.parted.get(&pair).map(|at| format!("since {at}"));
-                let since = since.unwrap_or("from the beginning".into());
-                Err(format!("{left} and {right} are not linked, {since}"))
-            }
-            _ => Err(format!("{left} and {right} have {} links", between.len())),
-        }
-    }
-
-    fn owed_record(
-        &self,
-        reader: HostId,
-        signer: HostId,
-        views: &[Option<View<'_>>],
-    ) -> Result<(), String> {
-        let (who, whose) = (self.name(reader), self.name(signer));
-        let [Some(reader), Some(signer_view)] = [reader, signer].map(|host| views[host.0]) else {
-            return Err(format!("{who} or {whose} does not run, but should"));
-        };
-        let own = signer_view.own.ok_or_else(|| format!("{whose} has no record of its own"))?;
-        let held = reader.database.newest(&self.subjects[signer.0].node_id);
-        if held == Some(own) {
-            return Ok(());
-        }
-        let since = self.durable.get(&(own.node_id(), *own.content_hash()));
-        let since = since.map_or(String::new(), |at| format!(", durable since {at}"));
-        let has = held.map_or("has none".into(), |held| format!("has {}", held.seq()));
-        let seq = own.seq();
-        Err(format!("{who} does not hold {whose}'s newest record (seq {seq}{since}; {has})"))
     }
 
     /// How many operators there are.

@@ -52,6 +52,8 @@ pub struct Setup {
     pub noise: Noise,
     /// How fast the disks are.
     pub disks: DiskSpeed,
+    /// How soon who moved is linked again.
+    pub relinks_within: Duration,
 }
 
 /// One host of a [`Setup`].
@@ -118,8 +120,9 @@ impl World {
             links_seen: 0,
         };
         if setup.discovery {
-            world.oracle.reach.add_discovery();
+            world.oracle.add_discovery();
         }
+        world.oracle.expect_relinks_within(setup.relinks_within);
         for (place, host) in setup.hosts.iter().enumerate() {
             let label = |what: &str| chance.stream(&format!("{what} of host {place}"));
             let mut seed = [0; 32];
@@ -348,20 +351,34 @@ impl World {
     /// # Errors
     /// Who lacks what, since when.
     pub fn expect_health(&mut self) -> Result<(), Finding> {
+        self.on_time()?;
         self.verdict()?;
         self.settled();
         Ok(())
     }
 
     fn settled(&mut self) {
-        self.oracle.reach.settled();
+        self.oracle.settled();
         self.look_around();
+    }
+
+    /// Whoever must have done something by now has.
+    fn on_time(&mut self) -> Result<(), Finding> {
+        let network = &self.network;
+        self.oracle.on_time(self.now, |a, b| {
+            let between = |link: &OpenLink| {
+                let [(x, _), (y, _)] = link.ends;
+                link.works && ((x, y) == (a, b) || (x, y) == (b, a))
+            };
+            network.open_links().any(|link| between(&link))
+        })
     }
 
     /// The next event.
     fn happen(&mut self, at: Moment, event: Event) -> Result<(), Finding> {
         assert!(at >= self.now, "the queue went back in time");
         self.now = at;
+        self.on_time()?;
         if self.trace.events() > EVENTS_MAX && self.trace.events() > self.events_max() {
             let sentence =
                 format!("{} events: something does not come to rest", self.trace.events());
@@ -525,7 +542,19 @@ impl World {
         if let Some((recorder, recording)) = process.recorder.as_mut().zip(recording.as_mut()) {
             recorder.input(mono, &input, recording);
         }
+        let left = match input {
+            Input::AddressDown { ip } if shows_newest(&process.node) => Some(ip),
+            _ => None,
+        };
+        match input {
+            Input::AddressUp { ip } => self.oracle.told_of_interface(id, ip, true),
+            Input::AddressDown { ip } => self.oracle.told_of_interface(id, ip, false),
+            _ => {}
+        }
         let next = step(&mut process.node, mono, input, |output| outputs.push(output));
+        if let Some((ip, newest)) = left.zip(newest_own(&process.node)) {
+            self.oracle.left(self.now, id, ip, newest)?;
+        }
         if let Some((recorder, recording)) = process.recorder.as_mut().zip(recording) {
             recorder.outcome(&outputs, next, recording);
         }
@@ -564,6 +593,7 @@ impl World {
         let now = self.now;
         match output {
             Output::Dial { dial, peer, address } => {
+                self.oracle.dialled(now, id, peer, address);
                 self.network.dial((id, dial), (peer, address), now, &mut self.queue);
             }
             Output::Send { link, bytes } => {
@@ -574,7 +604,8 @@ impl World {
                 let said = self.network.say((id, link), bytes, now, &mut self.queue);
                 said.or_else(|_| self.misuse(id, link, "says something on"))?;
             }
-            Output::Close { link, .. } => {
+            Output::Close { link, why } => {
+                self.oracle.closes(now, (id, link), why, &self.network)?;
                 let closed = self.network.close((id, link), now, &mut self.queue);
                 closed.or_else(|_| self.misuse(id, link, "closes"))?;
                 self.oracle.link_closed(now, id, link);
@@ -594,13 +625,14 @@ impl World {
                 }
                 self.network.send(id, None, (to, bytes), now, &mut self.queue);
                 if let Some(from) = self.network.seen_from(id, to, now) {
-                    self.oracle.datagram_seen(id, from);
+                    self.oracle.datagram_seen(id, from, to);
                 }
             }
             Output::Event(Told::Answered { id: ask, answer }) => {
                 self.answers.insert((id, ask), answer);
             }
             Output::Sought(sought) => {
+                self.oracle.sought(now, id, &sought);
                 if let Some(observer) = &mut self.observer {
                     let process = self.hosts[id.0].process.as_ref().expect("it has just looked");
                     // A clock that has slept since says it a little late.
@@ -608,6 +640,10 @@ impl World {
                     observer.sought(now, id, began, &sought);
                 }
             }
+            Output::Event(Told::Violated { operator, how }) => {
+                self.oracle.accuses(now, id, operator, how)?;
+            }
+            Output::Event(Told::SeqExhausted) => self.oracle.exhausted(now, id)?,
             Output::Event(_) => {}
         }
         Ok(())
@@ -666,6 +702,16 @@ impl World {
             Finding::liveness(self.now, format!("{sentence}, {quiet:.3} s after the last fault"))
         })
     }
+}
+
+fn newest_own(node: &Node) -> Option<&Signed> {
+    let own = node.own_record()?.node_id();
+    node.database().newest(&own)
+}
+
+/// Whether the newest record of its own is the one that others may hear of.
+fn shows_newest(node: &Node) -> bool {
+    newest_own(node) == node.own_record()
 }
 
 fn links(node: &Node) -> Vec<(OperatorIndex, LinkId)> {

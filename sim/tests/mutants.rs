@@ -1,56 +1,38 @@
-//! Mistakes planted in the core: each is found by a seed that is known to find it.
+//! Mistakes planted in the core: for each a scenario is kept that finds it, and that finds nothing in
+//! a core without it.
 #![cfg(feature = "planted")]
 
-use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use stayfound_core::planted::Bug;
 use stayfound_sim::mutants::{Plan, measure, run_with};
 use stayfound_sim::scenario::Scenario;
 
-/// A seed that finds each mistake. When draws change, `stayfound-sim mutants` says which does now.
-const FOUND_BY: &[(Bug, u64)] = &[
-    (Bug::AcceptsEqualSeq, 14),
-    (Bug::EvictsFromDatabase, 15),
-    (Bug::ForgetsToPersist, 0),
-    (Bug::PublishesBeforePersist, 0),
-    (Bug::GreetsBeforePersist, 0),
-    (Bug::SignsOldSeq, 15),
-    (Bug::TrustsOneObserver, 0),
-    (Bug::DoesNotTellPeers, 5),
-    (Bug::DoesNotRelay, 13),
-    (Bug::GreetsWithItsOwn, 14),
-    (Bug::ForgetsBackOff, 0),
-    (Bug::NeverDialsAgain, 0),
-    (Bug::ForgetsHints, 5),
-    (Bug::AdmitsStrangers, 0),
-    (Bug::RelaysUnverified, 1),
-    (Bug::NeverJoins, 1),
-    (Bug::WaitsForNextWrite, 0),
-    (Bug::AnyWriteIsDurable, 0),
-    (Bug::KeepsSightings, 0),
-    (Bug::SilentWhenDialled, 0),
-    (Bug::ForgetsLostLink, 0),
-    (Bug::IgnoresFound, 1),
-];
-
-#[test]
-fn every_mistake_is_found_by_the_seed_that_is_known_to_find_it() {
-    let mut missed = Vec::new();
-    for (bug, seed) in FOUND_BY {
-        if run_with(Some(*bug), &Scenario::draw(*seed)).is_none() {
-            missed.push(format!("{} is not found by seed {seed}", bug.name()));
-        }
-    }
-    assert!(missed.is_empty(), "{}", missed.join("\n"));
+/// `stayfound-sim mutants --mutant NAME --starts 1 --keep sim/tests/mutants` writes one.
+fn kept(bug: Bug) -> Scenario {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mutants"));
+    let path = folder.join(format!("{}.txt", bug.name()));
+    let text = fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{} is kept for none: {error}", path.display()));
+    text.parse().unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 #[test]
-fn nothing_is_found_by_these_seeds_when_nothing_is_planted() {
-    let seeds: BTreeSet<u64> = FOUND_BY.iter().map(|(_, seed)| *seed).collect();
-    for seed in seeds {
-        let finding = run_with(None, &Scenario::draw(seed));
-        assert!(finding.is_none(), "seed {seed}: {}", finding.expect("it is one"));
-    }
+fn every_mistake_is_found_by_the_scenario_that_is_kept_for_it() {
+    let missed = Bug::ALL.iter().filter(|bug| run_with(Some(**bug), &kept(**bug)).is_none());
+    let missed: Vec<&str> = missed.map(|bug| bug.name()).collect();
+    assert!(missed.is_empty(), "not found: {}", missed.join(", "));
+}
+
+#[test]
+fn nothing_is_found_by_these_scenarios_when_nothing_is_planted() {
+    let found = Bug::ALL.iter().filter_map(|bug| {
+        let finding = run_with(None, &kept(*bug))?;
+        Some(format!("{}: {finding}", bug.name()))
+    });
+    let found: Vec<String> = found.collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::chance::Stream;
 use crate::cluster::{OperatorIndex, Places};
+use crate::planted::{Bug, planted};
 use crate::time::Mono;
 
 /// How long an operator is lost before it is looked for: most come back by themselves.
@@ -42,6 +43,9 @@ impl Resolver {
 
     /// It is linked.
     pub(super) fn linked(&mut self, now: Mono, operator: OperatorIndex, jitter: &mut Stream) {
+        if planted(Bug::NeverRefreshes) {
+            return drop(self.0.remove(&operator));
+        }
         let at = now + jitter.jittered(REFRESH_EVERY);
         self.0.insert(operator, Search { at, pause: None });
     }

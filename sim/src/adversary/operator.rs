@@ -37,7 +37,7 @@ pub enum Lie {
     Hush,
     /// From now on its hello is of another cluster.
     Foreign,
-    /// From now on it claims to hold of everybody a record newer than any.
+    /// From now on, and at once, it claims to hold of everybody a record newer than any.
     Boast,
     /// It sends everybody every record that it has ever heard, the oldest first.
     Replay,
@@ -267,7 +267,12 @@ impl Traitor {
         let links: Vec<LinkId> = node.links().map(|(_, link, _)| link).collect();
         let mut says = Says { links: &links, outputs: Vec::new() };
         match lie {
-            Lie::Withhold | Lie::Hush | Lie::Foreign | Lie::Boast => {}
+            Lie::Withhold | Lie::Hush | Lie::Foreign => {}
+            Lie::Boast => {
+                let held = node.database().iter().map(|(_, it)| it.versions.newest().into());
+                let hello = Hello { digest: held.collect(), ..self.empty_hello(node) };
+                says.all(&Frame::Reloaded(self.boasts(hello)));
+            }
             Lie::Replay => says.records(&self.heard.clone()),
             Lie::Forge => says.records(&self.forges(node)),
             Lie::Equivocate => self.equivocates(node, &mut says),

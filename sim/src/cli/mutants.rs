@@ -1,10 +1,15 @@
 //! `mutants`: how soon mistakes planted in the core are found.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 use serde_json::{Value, json};
 use stayfound_core::planted::Bug;
 use stayfound_sim::exit::{self, Failure};
-use stayfound_sim::mutants::{Measured, Plan, by_name, measure};
+use stayfound_sim::mutants::{Measured, Plan, by_name, measure, shrink_with};
+use stayfound_sim::scenario::Scenario;
+use stayfound_sim::shrink::Shrunk;
 
 use super::progress::Progress;
 use super::say;
@@ -14,6 +19,8 @@ Examples:
   stayfound-sim mutants                                every mistake, from 20 starting points
   stayfound-sim mutants --mutant does-not-relay        one of them
   stayfound-sim mutants --starts 3 --within 100 --json
+  stayfound-sim mutants --mutant does-not-relay --starts 1 --keep sim/tests/mutants
+                                     and a small scenario that finds it, to be kept
 
 Exit codes: 0 all are found, 1 one is not found within the limit, 2 usage.";
 
@@ -34,6 +41,9 @@ pub(crate) struct Arguments {
     /// The first starting point
     #[arg(long, default_value_t = 0)]
     from: u64,
+    /// Write a scenario of each mistake that is found, made small, to this directory
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
     /// As JSON, one object per mistake
     #[arg(long)]
     json: bool,
@@ -43,7 +53,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn main(arguments: &Arguments) -> Result<u8, Failure> {
-    let Arguments { mutant, starts, within, from, json, quiet } = arguments;
+    let Arguments { mutant, starts, within, from, keep, json, quiet } = arguments;
     let bugs = if mutant.is_empty() { Ok(Bug::ALL.to_vec()) } else { named(mutant) }?;
     if starts.checked_mul(*within).and_then(|seeds| from.checked_add(seeds)).is_none() {
         return Err(Failure::usage("there are not that many seeds: give smaller numbers"));
@@ -59,6 +69,9 @@ pub(crate) fn main(arguments: &Arguments) -> Result<u8, Failure> {
         missed += usize::from(!measured.is_found());
         let text = if *json { in_json(&measured).to_string() } else { line(&measured) };
         progress.suspend(|| say(&text));
+        if let Some((folder, (seed, _))) = keep.as_ref().zip(measured.first.as_ref()) {
+            write(folder, bug, *seed)?;
+        }
         progress.step(bug.name());
     }
     drop(progress);
@@ -66,6 +79,17 @@ pub(crate) fn main(arguments: &Arguments) -> Result<u8, Failure> {
         say(&format!("{missed} not found within {within} seeds of every start"));
     }
     Ok(if missed == 0 { exit::OK } else { MISSED })
+}
+
+/// Writes down what is left of a seed's scenario that finds the mistake.
+fn write(folder: &Path, bug: Bug, seed: u64) -> Result<(), Failure> {
+    let shrunk = shrink_with(bug, &Scenario::draw(seed), &mut |_| {});
+    let Shrunk { scenario, verdict, .. } = shrunk.expect("this seed has just found it");
+    let sentence = bug.sentence();
+    let text =
+        format!("# A node {sentence}.\n# {}: {}\n{scenario}", verdict.kind, verdict.sentence);
+    let path = folder.join(format!("{}.txt", bug.name()));
+    fs::write(&path, text).map_err(|error| Failure::io("write", &path, &error))
 }
 
 fn named(names: &[String]) -> Result<Vec<Bug>, Failure> {

@@ -196,6 +196,18 @@ impl Reach {
         }
     }
 
+    /// Whether the addresses of an operator's first interface are its own.
+    #[must_use]
+    pub fn is_direct(&self, who: usize) -> bool {
+        self.operators[who].uplink == Uplink::Direct
+    }
+
+    /// Whether whoever dials an operator where it is gets to it.
+    #[must_use]
+    pub fn is_dialable(&self, who: usize) -> bool {
+        self.operators[who].is_dialable()
+    }
+
     /// Of those that a manifest names and the one before did not, it says where they are.
     fn load(&mut self, who: usize, roster: &Roster) {
         let named: BTreeSet<usize> = roster.hosts().map(|host| host.0).collect();

@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::host::Uplink;
+use crate::network::OpenLink;
 use crate::scenario::{Fault, What};
 use stayfound_core::database::Provenance;
 use stayfound_core::keys::SecretKey;
+use stayfound_core::mesh::Violation;
 use stayfound_core::record::Endpoints;
 use stayfound_core::time::Wall;
 
@@ -312,4 +314,78 @@ fn whatever_is_lacking_at_the_end_is_said() {
     let expected = "operator 0 is at 198.18.0.9:3610 and 198.18.0.8:3610, \
                     which its record (seq 5) does not say";
     assert_eq!(elsewhere, expected);
+}
+
+#[test]
+fn whoever_dials_no_more_where_it_reached_the_other_is_found() {
+    let mut lie = Lie::new();
+    let mut now = Moment(0);
+    lie.oracle.link_opened(now, A, LinkId(1), key(B).public_key()).unwrap();
+    lie.oracle.link_seen(A, LinkId(1), at(7));
+    let links = [(OperatorIndex(1), LinkId(1))];
+    lie.sees(A, View { links: &links, ..view(&Database::default(), None) }).unwrap();
+    lie.oracle.link_closed(now, A, LinkId(1));
+    for address in [at(7), at(8)] {
+        now = now + dialling::DIALS_EVERY;
+        lie.oracle.on_time(now, |_, _| false).unwrap();
+        lie.oracle.dialled(now, A, key(B).public_key(), address);
+    }
+    now = now + Duration::from_nanos(1);
+    let late = lie.oracle.on_time(now, |_, _| false).unwrap_err();
+    let expected =
+        "operator 0 has not dialled operator 1 at 198.18.0.7:3610, where it reached it last";
+    assert!(late.sentence.starts_with(expected), "{late}");
+    lie.oracle.died(now, A);
+    lie.oracle.on_time(now, |_, _| false).expect("the dead dial nobody");
+}
+
+#[test]
+fn whoever_has_moved_and_is_not_linked_again_is_found() {
+    let within = Duration::from_secs(10);
+    let moved = |also: Option<Fault>| {
+        let mut lie = Lie::new();
+        lie.oracle.expect_relinks_within(within);
+        for (host, n) in [(A, 1), (B, 2)] {
+            lie.oracle.reach.add(Uplink::Direct, at(n), Some(at(n)), Vec::new());
+            lie.oracle.reach.apply(&Fault { host, what: What::Start });
+        }
+        lie.oracle.settled();
+        lie.oracle.suffers(lie.now, &Fault { host: A, what: What::Move(at(3)) }, true);
+        also.into_iter().for_each(|fault| lie.oracle.suffers(lie.now, &fault, true));
+        let later = lie.now + within;
+        lie.oracle.on_time(later, |_, _| false).expect("it has time");
+        move |linked| lie.oracle.on_time(later + Duration::from_nanos(1), |_, _| linked)
+    };
+    moved(None)(true).expect("they are linked");
+    let late = moved(None)(false).unwrap_err();
+    assert_eq!(late.sentence, "operator 0 moved, and is not linked with operator 1 10.0 s later");
+    let crash = Fault { host: B, what: What::Crash };
+    moved(Some(crash))(false).expect("more has happened than a move");
+}
+
+#[test]
+fn an_honest_peer_that_is_said_to_break_the_protocol_is_found() {
+    let mut lie = Lie::new();
+    let place = OperatorIndex(1);
+    let accuses = |lie: &Lie, how| lie.oracle.accuses(lie.now, A, place, how);
+    accuses(&lie, Violation::Reloads).expect("its operator may load what it likes");
+    let accused = accuses(&lie, Violation::Malformed).unwrap_err();
+    assert_eq!(accused.sentence, "operator 0 says that operator 1 broke the protocol: Malformed");
+    lie.oracle.turned(B);
+    accuses(&lie, Violation::Malformed).expect("a liar may be accused");
+}
+
+#[test]
+fn an_address_that_is_gone_and_named_is_found() {
+    let mut lie = Lie::new();
+    let named = record(A, 2, 5);
+    for n in [5, 6] {
+        lie.oracle.told_of_interface(A, at(n).ip(), true);
+    }
+    lie.oracle.told_of_interface(A, at(5).ip(), false);
+    let gone = lie.oracle.left(lie.now, A, at(5).ip(), &named).unwrap_err();
+    assert_eq!(gone.sentence, "operator 0 names 198.18.0.5 in seq 2, and knows that it is gone");
+    lie.oracle.left(lie.now, A, at(5).ip(), &record(A, 3, 6)).unwrap();
+    lie.oracle.told_of_interface(A, at(6).ip(), false);
+    lie.oracle.left(lie.now, A, at(5).ip(), &named).expect("there is nothing better to say");
 }

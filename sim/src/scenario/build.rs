@@ -142,7 +142,8 @@ pub(super) fn setup_at(options: &Options, addresses: &mut Addresses, chance: &Ch
         .collect();
     let Options { latency, loss, noise, disks, .. } = *options;
     let discovery = options.discovery.is_some();
-    Setup { hosts, operators: n, discovery, latency, loss, noise, disks }
+    let relinks_within = options.relinks_within();
+    Setup { hosts, operators: n, discovery, latency, loss, noise, disks, relinks_within }
 }
 
 fn operator(

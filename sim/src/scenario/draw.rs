@@ -12,6 +12,7 @@ use std::time::Duration;
 use stayfound_core::chance::{Chance, Stream};
 
 mod disturb;
+mod reload;
 
 use super::build::{self, Addresses};
 use super::{Bootstrap, Families, Fault, FaultKind, Interfaces, Line, Miles, Neighbours, Options};
@@ -35,12 +36,13 @@ impl Scenario {
             (build::setup_at(options, &mut addresses, &chance), addresses)
         };
         let (mut setup, mut addresses) = build(&options);
-        if !bootstraps(&setup) {
+        if !bootstraps(&setup, options.operators) {
             options.bootstrap = Bootstrap::Hints;
             (setup, addresses) = build(&options);
         }
         let mut draft = Draft {
-            reach: build_reach(&setup),
+            reach: build_reach(&setup, options.operators),
+            named: (0..options.operators).collect(),
             at: setup.hosts.iter().map(|host| host.address).collect(),
             free: Vec::new(),
             others: setup.hosts.iter().map(|host| host.others.clone()).collect(),
@@ -91,6 +93,8 @@ fn draw_options(draws: &mut Stream) -> Options {
         0 => draws.below((operators - forwarded).min(operators / 2) as u64 + 1) as usize,
         _ => 0,
     };
+    let mix = draw_mix(draws);
+    let spares = if mix.contains(&FaultKind::Reload) { draws.below(3) as usize } else { 0 };
     let latency = *one_of(&Latency::ALL, draws);
     let miles = match draws.below(4) {
         // By way of three satellites no dial is in time.
@@ -101,7 +105,7 @@ fn draw_options(draws: &mut Stream) -> Options {
     };
     Options {
         operators,
-        spares: 0,
+        spares,
         strangers: draws.below(2) as usize,
         forwarded,
         fixed,
@@ -140,7 +144,7 @@ fn draw_options(draws: &mut Stream) -> Options {
             ),
         },
         seqs: *one_of(&[SeqStyle::One, SeqStyle::Millis, SeqStyle::Ahead], draws),
-        mix: draw_mix(draws),
+        mix,
         episodes: 1 + draws.below(4) as usize,
     }
 }
@@ -175,21 +179,26 @@ fn one_of<'a, T>(choices: &'a [T], draws: &mut Stream) -> &'a T {
 
 /// Whether everybody finds everybody if all start and nothing happens. Operators behind routers,
 /// of whom each is told of too few others to learn from them where it is, do not.
-fn bootstraps(setup: &Setup) -> bool {
-    let mut reach = build_reach(setup);
-    for host in (0..setup.operators).map(HostId) {
+fn bootstraps(setup: &Setup, named: usize) -> bool {
+    let mut reach = build_reach(setup, named);
+    for host in (0..named).map(HostId) {
         reach.apply(&Fault { host, what: What::Start });
     }
     reach.is_whole()
 }
 
-fn build_reach(setup: &Setup) -> Reach {
+/// The first so many are named by the first manifest; whoever is not begins with one of all.
+fn build_reach(setup: &Setup, named: usize) -> Reach {
     let mut reach = Reach::default();
     if setup.discovery {
         reach.add_discovery();
     }
     for host in &setup.hosts[..setup.operators] {
         reach.add_configured(host);
+    }
+    let all: Vec<HostId> = (0..setup.operators).map(HostId).collect();
+    for host in &all {
+        reach.begins_with(*host, if host.0 < named { &all[..named] } else { &all });
     }
     reach
 }
@@ -208,6 +217,8 @@ struct Draft<'a> {
     free: Vec<SocketAddr>,
     /// The addresses that everybody's other interfaces will have.
     others: Vec<BTreeSet<IpAddr>>,
+    /// Whom the manifest names that everybody has loaded last, by place.
+    named: Vec<usize>,
     /// Who has died and not started again.
     absent: BTreeSet<usize>,
     /// Who lies.
@@ -221,7 +232,8 @@ struct Draft<'a> {
 
 impl Draft<'_> {
     fn start(&mut self) {
-        for host in 0..self.setup.hosts.len() {
+        let spares = self.named.len()..self.setup.operators;
+        for host in (0..self.setup.hosts.len()).filter(|host| !spares.contains(host)) {
             let at = Moment::default() + self.up_to(3.s());
             self.schedule.push(line(at, host, What::Start));
         }
@@ -258,6 +270,9 @@ impl Draft<'_> {
                 }
                 if kind == FaultKind::Treason {
                     self.traitors.extend(lines.iter().filter_map(|it| Some(it.fault?.host.0)));
+                }
+                if kind == FaultKind::Reload {
+                    self.reloaded(&lines);
                 }
                 touched.extend(lines.iter().filter_map(|line| line.fault).map(|it| it.host.0));
                 if !lines.is_empty() {
@@ -310,7 +325,7 @@ impl Draft<'_> {
     fn propose(&mut self, kind: FaultKind, at: Moment, touched: &BTreeSet<usize>) -> Vec<Line> {
         let n = self.setup.operators;
         let alone = |who: &usize| !touched.contains(who);
-        let anybody: Vec<usize> = (0..n).filter(alone).collect();
+        let anybody: Vec<usize> = self.named.iter().copied().filter(alone).collect();
         let movable: Vec<usize> =
             anybody.iter().copied().filter(|who| !self.is_fixed(*who)).collect();
         let stranger = (n..n + self.strangers).find(alone);
@@ -333,6 +348,7 @@ impl Draft<'_> {
             (FaultKind::Interface, _, [_, ..]) => self.interface(&anybody, at),
             (FaultKind::Exodus, [_, ..], _) => self.exodus(&movable, at),
             (FaultKind::Treason, _, [_, ..]) => self.treason(&anybody, at),
+            (FaultKind::Reload, _, [_, ..]) => self.reload(&movable, &anybody, at),
             (FaultKind::Blackout, _, [_, _, ..]) => self.blackout(&anybody, at),
             (FaultKind::Absence, _, [_, ..]) => {
                 vec![line(at, *one_of(&anybody, &mut self.draws), What::Crash)]
@@ -367,7 +383,7 @@ impl Draft<'_> {
 
     /// One who lies already, or one more if so many are tolerated; it lies again and again.
     fn treason(&mut self, anybody: &[usize], at: Moment) -> Vec<Line> {
-        let tolerated = (self.setup.operators - 1) / 3;
+        let tolerated = (self.named.len() - 1) / 3;
         let may = |who: &&usize| self.traitors.contains(who) || self.traitors.len() < tolerated;
         let may: Vec<usize> = anybody.iter().filter(may).copied().collect();
         if may.is_empty() {

@@ -46,6 +46,15 @@ impl Options {
         all + all / 50 // by a slow clock
     }
 
+    /// Who moves and notices it is linked again within this time with whoever stayed where it was: it
+    /// dials everybody at once, and again as often as a dial can fail by bad luck.
+    #[must_use]
+    pub fn relinks_within(&self) -> Duration {
+        let dials = (back_off(BACKOFF_MIN * 8) + self.round()) * rounds(self.lost());
+        let all = NOTICE_MAX + dials;
+        all + all / 50 // by a slow clock
+    }
+
     /// Who knows no address at which the other answers looks for it, in the worst case after the
     /// longest pause between two searches, and once more if the first came before the other had
     /// said where it is; each search asks whomever it can, all of them slow.

@@ -12,7 +12,7 @@ use crate::occupant::Role;
 pub struct Options {
     /// How many operators the cluster has.
     pub operators: usize,
-    /// How many more operators the first manifest does not name: they run only in scripts.
+    /// How many more operators the first manifest does not name: they run once another does.
     pub spares: usize,
     /// How many hosts run a node that is no operator of it, but dials the operators.
     pub strangers: usize,
@@ -184,11 +184,14 @@ pub enum FaultKind {
     Rot,
     /// Operators, at most as many as are tolerated, turn Byzantine: they lie, and go on lying.
     Treason,
+    /// Operators load another manifest, one after the other: somebody is added, removed or replaced,
+    /// or all have other places.
+    Reload,
 }
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Move,
         Self::MoveMany,
         Self::Flap,
@@ -218,6 +221,7 @@ impl FaultKind {
         Self::Rollback,
         Self::Rot,
         Self::Treason,
+        Self::Reload,
     ];
 }
 
@@ -364,6 +368,7 @@ impl fmt::Display for FaultKind {
             Self::Rollback => "rollback",
             Self::Rot => "rot",
             Self::Treason => "treason",
+            Self::Reload => "reload",
         })
     }
 }

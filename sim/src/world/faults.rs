@@ -30,7 +30,9 @@ impl World {
         self.trace.fault(self.now, fault);
         self.quiet_since = self.now;
         if self.is_operator(host) {
-            self.oracle.reach.apply(fault);
+            let process = self.hosts[host.0].process.as_ref();
+            let runs = process.is_some_and(|process| process.halt.is_none());
+            self.oracle.suffers(self.now, fault, runs);
         }
         match fault.what {
             What::Start => self.start(host)?,
