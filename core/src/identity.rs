@@ -263,10 +263,11 @@ impl Identity {
         let of_this_store = of_this_store(held);
         let said = newest.map(Signed::endpoints).unwrap_or_default();
         let endpoints = self.endpoints(&said);
-        if of_this_store && endpoints == said {
+        let floor = newest.map_or(0, Signed::seq);
+        if of_this_store && endpoints == said && floor >= self.claimed {
             return None;
         }
-        let floor = newest.map_or(0, Signed::seq).max(self.claimed);
+        let floor = floor.max(self.claimed);
         let Some(next) = floor.checked_add(1) else { return Some(Err(SeqExhausted)) };
         let newest_ever = of_this_store && self.issued || planted(Bug::SignsOldSeq);
         let seq = match (newest_ever, wall.0 > floor) {

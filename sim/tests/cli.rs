@@ -54,7 +54,7 @@ fn a_sweep_says_where_it_has_been_and_fails_if_that_is_required_and_not_everywhe
     assert_eq!(required.status.code(), Some(14));
     let found: serde_json::Value = serde_json::from_str(stdout(&required)).unwrap();
     assert_eq!(found["coverage"]["runs"], 2);
-    assert!(found["coverage"]["missing"].as_array().unwrap().contains(&"mark leaps-seq".into()));
+    assert!(found["coverage"]["missing"].as_array().unwrap().contains(&"mark equivocation".into()));
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn the_states_of_a_link_fill_the_run_without_a_gap_and_differ_from_one_to_the_ne
 #[test]
 fn sums_agree_with_what_they_are_sums_of() {
     let (mut moves, mut known, mut dead) = (0, 0, 0.0);
-    for seed in 0..30 {
+    for seed in 0..60 {
         let tables = tables(seed, true);
         let run = &tables.runs[0];
         let sent = tables.events.iter().filter(|it| it.side == "out" && it.kind == "datagram");

@@ -108,7 +108,8 @@ impl Node {
         let own = self.identity.node_id();
         let known = self.database.newest(&own).map_or(0, Signed::seq);
         digest.iter().filter(|it| it.node_id == own).for_each(|it| self.identity.claims(it.seq));
-        if digest.iter().all(|held| held.node_id != own || held.seq <= known) {
+        let is_proof = planted(Bug::BelievesClaimedSeq);
+        if is_proof || digest.iter().all(|held| held.node_id != own || held.seq <= known) {
             self.identity.vouched(from);
             self.reissue();
         }

@@ -44,7 +44,8 @@ impl Resolver {
     /// It is linked.
     pub(super) fn linked(&mut self, now: Mono, operator: OperatorIndex, jitter: &mut Stream) {
         if planted(Bug::NeverRefreshes) {
-            return drop(self.0.remove(&operator));
+            self.0.remove(&operator);
+            return;
         }
         let at = now + jitter.jittered(REFRESH_EVERY);
         self.0.insert(operator, Search { at, pause: None });
