@@ -422,6 +422,9 @@ impl World {
         match &what {
             Arrival::Opened { link, peer, remote, .. } => {
                 self.oracle.link_opened(self.now, host, *link, *peer)?;
+                if let Some(wire) = self.network.wire(host, *link) {
+                    self.oracle.begins(self.now, wire);
+                }
                 self.oracle.link_seen(host, *link, *remote);
             }
             Arrival::Closed(link) => self.oracle.link_closed(self.now, host, *link),

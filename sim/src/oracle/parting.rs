@@ -1,9 +1,9 @@
 //! Why operators close links to one another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use stayfound_core::cluster::OperatorIndex;
-use stayfound_core::mesh::Violation;
+use stayfound_core::mesh::{CROSSING, Violation};
 use stayfound_core::node::{CloseReason, LinkId};
 
 use super::{Finding, Oracle};
@@ -11,23 +11,40 @@ use crate::event::HostId;
 use crate::moment::Moment;
 use crate::network::{Network, Wire};
 
-/// Links that an end has closed because of another, and which end.
+/// How links between two operators begin and end.
 #[derive(Default)]
-pub(super) struct Parting(BTreeMap<Wire, usize>);
+pub(super) struct Parting {
+    /// Links that an end has closed because of another, and which end.
+    closed: BTreeMap<Wire, usize>,
+    /// When the first end of each opened.
+    opened: BTreeMap<Wire, Moment>,
+    /// Those whose other end opened so much later that the two sides may see another order.
+    late: BTreeSet<Wire>,
+}
 
 impl Parting {
     /// Nothing is half closed any more.
     pub(super) fn settled(&mut self) {
-        self.0.clear();
+        *self = Self::default();
     }
 }
 
 impl Oracle {
+    /// An end of a link opens.
+    pub fn begins(&mut self, now: Moment, wire: Wire) {
+        let Parting { opened, late, .. } = &mut self.parting;
+        if now - *opened.entry(wire).or_insert(now) >= CROSSING {
+            late.insert(wire);
+        }
+    }
+
     /// An operator closes its end of a link.
     ///
     /// # Errors
     /// If it closes the link because of another, and the far end has closed every other because of
     /// this one, and neither dials: then they have none, although nothing was wrong with either.
+    /// (Links that one side has had for long when the other gets them are not judged: losses in a row
+    /// make those, and whoever is left without one dials again.)
     pub fn closes(
         &mut self,
         now: Moment,
@@ -44,8 +61,11 @@ impl Oracle {
         let closing = network.wire(host, link);
         let others = subject.links.iter().filter(|(it, end)| **it != link && end.far == Some(far));
         let others: Vec<Wire> = others.filter_map(|(it, _)| network.wire(host, *it)).collect();
-        let Parting(closed) = &mut self.parting;
+        let Parting { closed, late, .. } = &mut self.parting;
         closed.extend(closing.map(|wire| (wire, host.0)));
+        if closing.iter().chain(&others).any(|wire| late.contains(wire)) {
+            return Ok(());
+        }
         let mutual = !others.is_empty() && others.iter().all(|it| closed.get(it) == Some(&far));
         let mut left = network.whole_between(host, HostId(far));
         if mutual && left.all(|wire| Some(wire) == closing) {
