@@ -1,6 +1,6 @@
 //! Rare branches of the core, marked, so that a simulator can tell whether its runs come there.
 //!
-//! Only with the feature `marks`, which no program for use has: without it [`mark`] does nothing, and
+//! Only with the feature `marks`, which no program for use has: without it `mark` does nothing, and
 //! nothing of a mark is built. A mark changes nothing that a node does.
 
 /// An enum of marks, and how often this thread came to each: `mark` counts, `take` answers and begins
