@@ -43,7 +43,8 @@ pub(crate) struct Identity {
     /// Whether we have issued a record since we started: then nobody has put our store back since.
     issued: bool,
     leaps: Stream,
-    /// The highest number that a peer claimed for a record of ours, if that is believed by mistake.
+    /// The highest number that a peer claimed for a record of ours: to be believed by mistake.
+    #[cfg(feature = "planted")]
     claimed: u64,
 }
 
@@ -108,15 +109,28 @@ impl Identity {
             quorum,
             issued: false,
             leaps,
+            #[cfg(feature = "planted")]
             claimed: 0,
         }
     }
 
-    /// A peer claims to hold a record of ours with this number: no proof, and so no news.
+    /// A peer claims to hold a record of ours with this number.
+    #[cfg(feature = "planted")]
     pub(crate) fn claims(&mut self, seq: u64) {
         if planted(Bug::BelievesClaimedSeq) {
             self.claimed = self.claimed.max(seq);
         }
+    }
+
+    #[cfg(feature = "planted")]
+    fn claimed(&self) -> u64 {
+        self.claimed
+    }
+
+    /// A claim is no proof, and so no news.
+    #[cfg(not(feature = "planted"))]
+    const fn claimed(&self) -> u64 {
+        0
     }
 
     /// Our node id.
@@ -264,10 +278,10 @@ impl Identity {
         let said = newest.map(Signed::endpoints).unwrap_or_default();
         let endpoints = self.endpoints(&said);
         let floor = newest.map_or(0, Signed::seq);
-        if of_this_store && endpoints == said && floor >= self.claimed {
+        if of_this_store && endpoints == said && floor >= self.claimed() {
             return None;
         }
-        let floor = floor.max(self.claimed);
+        let floor = floor.max(self.claimed());
         let Some(next) = floor.checked_add(1) else { return Some(Err(SeqExhausted)) };
         let newest_ever = of_this_store && self.issued || planted(Bug::SignsOldSeq);
         let seq = match (newest_ever, wall.0 > floor) {

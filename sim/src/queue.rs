@@ -35,7 +35,6 @@ pub struct Queue<T> {
     /// Slots that were emptied, for their memory.
     spare: Vec<Vec<Entry<T>>>,
     scheduled: u64,
-    len: usize,
 }
 
 /// A thing in a slot, until it is taken out.
@@ -67,7 +66,6 @@ impl<T> Default for Queue<T> {
             later_free: Vec::new(),
             spare: Vec::new(),
             scheduled: 0,
-            len: 0,
         }
     }
 }
@@ -77,7 +75,6 @@ impl<T> Queue<T> {
     pub fn push(&mut self, at: Moment, what: T) {
         let (slot, sequence) = (slot_of(at), self.scheduled);
         self.scheduled += 1;
-        self.len += 1;
         if slot <= self.slot {
             self.added.push(Reverse(Key { at, sequence, place: place(self.due.len()) }));
             self.due.push(Entry { at, sequence, what: Some(what) });
@@ -97,18 +94,6 @@ impl<T> Queue<T> {
         }
     }
 
-    /// When the next thing is due. Looks through a whole slot: for now and then.
-    #[must_use]
-    pub fn next_at(&self) -> Option<Moment> {
-        if let Some(key) = self.first() {
-            return Some(key.at);
-        }
-        let on_wheel = self.next_on_wheel().map(|slot| &self.wheel[(slot % SLOTS) as usize]);
-        let on_wheel = on_wheel.and_then(|things| things.iter().map(|entry| entry.at).min());
-        let later = self.later.peek().map(|Reverse(key)| key.at);
-        on_wheel.into_iter().chain(later).min()
-    }
-
     /// Takes the next thing, if it is due by then.
     pub fn pop_until(&mut self, until: Moment) -> Option<(Moment, T)> {
         let key = match self.first() {
@@ -125,20 +110,7 @@ impl<T> Queue<T> {
         }
         let what =
             self.due[key.place as usize].what.take().expect("a key has something in its place");
-        self.len -= 1;
         Some((key.at, what))
-    }
-
-    /// How many things are due.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether nothing is due.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
     }
 
     /// The first of the slot that is due.
@@ -240,14 +212,13 @@ mod tests {
         for (at, what) in [(5, "c"), (1, "a"), (5, "d"), (3, "b"), (5, "e")] {
             queue.push(Moment(at), what);
         }
-        assert_eq!(queue.next_at(), Some(Moment(1)));
         assert_eq!(queue.pop_until(Moment(0)), None);
         assert_eq!(queue.pop_until(Moment(1)), Some((Moment(1), "a")));
         queue.push(Moment(5), "f");
         let rest = std::iter::from_fn(|| queue.pop_until(Moment(5)));
         let rest: Vec<_> = rest.map(|(_, what)| what).collect();
         assert_eq!(rest, ["b", "c", "d", "e", "f"]);
-        assert!(queue.is_empty());
+        assert_eq!(queue.pop_until(Moment(u64::MAX)), None);
     }
 
     proptest! {
@@ -264,7 +235,6 @@ mod tests {
                 queue.push(Moment(at), sequence);
                 expected.insert((at, sequence));
                 for _ in 0..pops {
-                    prop_assert_eq!(queue.next_at(), expected.first().map(|it| Moment(it.0)));
                     // Time goes on, whether something is due or not.
                     now += span >> (64 - bits);
                     while expected.first().is_some_and(|it| it.0 <= now) {
@@ -273,13 +243,12 @@ mod tests {
                     }
                     prop_assert_eq!(queue.pop_until(Moment(now)), None);
                 }
-                prop_assert_eq!(queue.len(), expected.len());
             }
             let end = Moment(u64::MAX);
             while let Some((at, what)) = expected.pop_first() {
                 prop_assert_eq!(queue.pop_until(end), Some((Moment(at), what)));
             }
-            prop_assert!(queue.is_empty() && queue.next_at().is_none());
+            prop_assert_eq!(queue.pop_until(end), None);
         }
     }
 }

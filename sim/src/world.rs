@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use bytes::Bytes;
 use stayfound_core::chance::Chance;
 use stayfound_core::cluster::OperatorIndex;
 use stayfound_core::discovery::{Answer, Ask};
@@ -13,19 +12,19 @@ use stayfound_core::record::{NodeId, Signed};
 use stayfound_core::recording::End;
 use stayfound_core::step;
 
-use crate::adversary::Adversary;
 use crate::event::{Event, HostId, Local};
 use crate::host::{Disk, DiskSpeed, Halt, Host, SOCKET_DATAGRAMS, Uplink, Waiting};
 use crate::moment::Moment;
 use crate::network::{Access, Arrival, Due, Latency, Loss, Network, Noise, OpenLink};
 use crate::observe::happening::{self};
 use crate::observe::{Observed, Observer, Way};
-use crate::occupant::{Occupant, PING_PERIOD, Role};
+use crate::occupant::{Occupant, Role};
 use crate::oracle::{Finding, Oracle, View};
 use crate::queue::Queue;
 use crate::trace::{Trace, input_in_words};
 
 mod faults;
+mod occupants;
 mod watch;
 
 /// More events than this in one run, and something does not come to rest ...
@@ -271,34 +270,6 @@ impl World {
         self.network.open_links()
     }
 
-    /// An adversary is on this host in place of a node, or of another adversary.
-    ///
-    /// # Panics
-    /// If a node runs there.
-    pub fn corrupt(&mut self, host: HostId, adversary: Adversary) {
-        self.occupy(host, adversary.into());
-    }
-
-    fn occupy(&mut self, host: HostId, occupant: Occupant) {
-        assert!(self.hosts[host.0].process.is_none(), "a node runs there");
-        if self.occupants[host.0].replace(occupant).is_none() {
-            self.network.started(host, 0);
-        }
-    }
-
-    /// The adversary on this host does something.
-    ///
-    /// # Panics
-    /// If there is none.
-    pub fn conspire<T>(&mut self, host: HostId, deed: impl FnOnce(&mut Adversary) -> T) -> T {
-        let Some(Occupant::Adversary(adversary)) = &mut self.occupants[host.0] else {
-            panic!("no adversary is there");
-        };
-        let done = deed(adversary);
-        self.plot(host);
-        done
-    }
-
     /// An application asks its node something; see [`World::answer`].
     ///
     /// # Errors
@@ -445,46 +416,6 @@ impl World {
                 Ok(())
             }
         }
-    }
-
-    /// Whoever is there in place of a node speaks no QUIC.
-    fn occupant_hears(&mut self, host: HostId, from: SocketAddr, bytes: Bytes) {
-        if let Some(observer) = &mut self.observer {
-            observer.datagram(host, Way::Received, bytes.len());
-        }
-        let occupant = self.occupants[host.0].as_mut().expect("it hears");
-        self.trace.event(self.now, host, || format!("{} hears", occupant.name()));
-        self.trace.input(&Input::Datagram { from, bytes: &bytes });
-        match occupant {
-            Occupant::Adversary(adversary) => {
-                adversary.hears(from, &bytes);
-                self.plot(host);
-            }
-            Occupant::Pinger(pinger) => {
-                if let Some(answer) = pinger.hears(bytes) {
-                    self.network.send(host, None, (from, answer), self.now, &mut self.queue);
-                }
-            }
-        }
-    }
-
-    /// It does something by itself, now and then.
-    fn occupant_wakes(&mut self, host: HostId) {
-        let occupant = self.occupants[host.0].as_mut().expect("it wakes");
-        self.trace.event(self.now, host, || format!("{} wakes", occupant.name()));
-        let pause = match occupant {
-            Occupant::Adversary(adversary) => {
-                let pause = adversary.roams();
-                self.plot(host);
-                pause
-            }
-            Occupant::Pinger(pinger) => {
-                let ping = pinger.pings();
-                self.network.send(host, None, ping, self.now, &mut self.queue);
-                PING_PERIOD
-            }
-        };
-        self.wakes_after(host, pause);
     }
 
     /// Whether a process is not told this now: later, or never.
@@ -650,17 +581,6 @@ impl World {
             Output::Event(_) => {}
         }
         Ok(())
-    }
-
-    /// Sends what an adversary has ready.
-    fn plot(&mut self, host: HostId) {
-        let Some(Occupant::Adversary(adversary)) = &mut self.occupants[host.0] else {
-            unreachable!("only adversaries plot");
-        };
-        for shot in adversary.shots() {
-            let packet = (shot.to, shot.bytes);
-            self.network.send(host, shot.from, packet, self.now, &mut self.queue);
-        }
     }
 
     /// A node does something to a link that is not open: wrong, unless it could not know yet.

@@ -1,12 +1,11 @@
 //! What is done to hosts, and what it means.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use stayfound_core::node::{Input, Node, Output, Ticket};
 
 use super::World;
-use crate::adversary::{Adversary, Persona, Traitor};
+use crate::adversary::Traitor;
 use crate::event::{Event, HostId, Local};
 use crate::host::{Disk, Halt, Host, Process, Uplink, Waiting};
 use crate::marks::{Mark, mark};
@@ -173,22 +172,6 @@ impl World {
             self.queue.push(self.now, Event::Local { host: id, process: number, what });
         }
         Ok(())
-    }
-
-    /// An adversary that lies by itself knows the operators and the boot nodes.
-    fn infiltrate(&mut self, id: HostId, persona: Persona) {
-        let host = &self.hosts[id.0];
-        let boots = host.config.discovery.iter().flat_map(|settings| &settings.boot);
-        let known = boots.chain(&self.listed).cloned().collect();
-        let own = (host.config.key.clone(), host.address);
-        let adversary = Adversary::walker(persona, own, known, &host.chance);
-        self.corrupt(id, adversary);
-        self.wakes_after(id, Duration::ZERO);
-    }
-
-    pub(super) fn wakes_after(&mut self, id: HostId, pause: Duration) {
-        let what = Local::Wake;
-        self.queue.push(self.now + pause, Event::Local { host: id, process: 0, what });
     }
 
     /// Whom the manifest in force at a host names, by place.
